@@ -1,0 +1,32 @@
+# One command each; every target makes its own .venv first. Keeps to GNU make 3.81 (macOS).
+.PHONY: demo test lint bench clean
+
+BIN := .venv/bin
+
+demo: .venv/.runtime
+	$(BIN)/avtalsmotor demo
+
+test: .venv/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/.python: Makefile
+	@sh deploy/make-venv
+	@touch $@
+
+.venv/.runtime: .venv/.python pyproject.toml constraints.txt
+	@echo "installing Avtalsmotor into .venv"
+	@sh deploy/install
+	@touch $@
+
+.venv/.dev: .venv/.python pyproject.toml constraints.txt
+	@echo "installing Avtalsmotor and its test tools into .venv"
+	@sh deploy/install dev
+	@touch $@ .venv/.runtime
+
+clean:
+	rm -rf .venv .avtalsmotor

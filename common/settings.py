@@ -1,0 +1,57 @@
+"""What the environment says: addresses, credentials, intervals. Policy (what a user chooses) is in the ledger, not here.
+
+Every setting is read from the environment with the prefix `AVTALSMOTOR_`; an optional `.env` in the working directory
+serves a bureau that runs the product by hand.
+"""
+
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.clock import Clock
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="AVTALSMOTOR_", env_file=".env", extra="ignore", frozen=True)
+
+    fortnox_client_id: str = ""
+    fortnox_client_secret: SecretStr = SecretStr("")
+    fortnox_api_url: str = "https://api.fortnox.se"
+    fortnox_auth_url: str = "https://apps.fortnox.se/oauth-v1"
+    fortnox_ws_url: str = "wss://ws.fortnox.se/topics-v1"
+    redis_url: SecretStr | None = None
+    """`None`: the embedded server of the data directory."""
+    database_url: SecretStr | None = None
+    """`None`: `ledger.sqlite3` in the data directory. `sqlite:///PATH` and `postgresql://...` are understood."""
+    data_dir: Path = Path(".avtalsmotor")
+    poll_interval: float = Field(default=300.0, gt=0)
+    """How often a tenant's contracts are listed while nothing of it is under way."""
+    fresh_seconds: float = Field(default=30.0, gt=0)
+    """How old what was read of a contract or an invoice may be when a call with an effect is made (design 6, 7)."""
+    call_timeout: float = Field(default=60.0, gt=0)
+    """The longest time that one request to Fortnox may take, all phases together."""
+    clock_shift: float = 0.0
+    """Moves the product's clock, for a rehearsal against a sandbox whose clock is moved by as much."""
+    log_level: str = "info"
+    log_format: str = Field(default="console", pattern="^(console|json)$")
+
+    @field_validator("fortnox_api_url")
+    @classmethod
+    def _api_root(cls, url: str) -> str:
+        return url.rstrip("/").removesuffix("/3")
+
+    @field_validator("fortnox_auth_url")
+    @classmethod
+    def _auth_root(cls, url: str) -> str:
+        parts = urlsplit(url.rstrip("/").removesuffix("/token"))
+        return urlunsplit(parts._replace(path=parts.path or "/oauth-v1"))
+
+    @cached_property
+    def clock(self) -> Clock:
+        return Clock(timedelta(seconds=self.clock_shift))
