@@ -1,0 +1,66 @@
+"""Which day a period falls due, which date its invoice gets, and from when it may be sent.
+
+Days are Swedish days. Nothing here knows what time it is: the caller says.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from common.rules.periods import Period, add_months, day_of_month
+from common.rules.policy import Policy
+
+_SWEDEN = ZoneInfo("Europe/Stockholm")
+
+
+def anchor_of(period: Period, policy: Policy) -> date:
+    """The day that the due day is reckoned from: the period's start (förskott) or its end (efterskott)."""
+    return period.start if policy.invoice_on == "period_start" else period.end
+
+
+def due_on(period: Period, policy: Policy) -> date:
+    """The day on which the period falls due.
+
+    With `invoice_day`: that day, or the last, of the month before, of, or after the anchor's month, clamped to the
+    month's length. Else `lead_days` before the anchor. Beyond the calendar, the calendar's first or last day.
+    """
+    anchor = anchor_of(period, policy)
+    if policy.invoice_day is not None:
+        month = anchor.replace(day=1)
+        if policy.invoice_month != "same":
+            month = add_months(month, -1 if policy.invoice_month == "before" else 1)
+        return day_of_month(month.year, month.month, 31 if policy.invoice_day == "last" else policy.invoice_day)
+    if policy.lead_days == 0:
+        return anchor
+    try:
+        return anchor - timedelta(days=policy.lead_days)
+    except OverflowError:
+        return date.min if policy.lead_days > 0 else date.max
+
+
+def invoice_date(period: Period, policy: Policy, today: date) -> date:
+    """The later of the due day and `today`; with `invoice_date="period_start"` the period's start if that is later
+    still.
+
+    Never in the past.
+    """
+    day = max(due_on(period, policy), today)
+    return max(day, period.start) if policy.invoice_date == "period_start" else day
+
+
+def deliver_not_before(policy: Policy, now: datetime) -> datetime | None:
+    """The instant (UTC) before which an invoice may not be sent, or `None` if it may be sent at `now` (aware).
+
+    `deliver_from` delays sending to that time of the same day in Stockholm. A time that the clock skips in spring is
+    reckoned by the offset before the change (02:30 is then 03:30), one that it shows twice in autumn is the first of
+    the two (RFC 5545, 3.3.5).
+
+    Raises:
+      ValueError: `now` is not aware.
+    """
+    if now.tzinfo is None:
+        raise ValueError("now must be an aware datetime")
+    if policy.deliver_from == "any":
+        return None
+    today = now.astimezone(_SWEDEN).date()
+    opens = datetime.combine(today, policy.deliver_from, tzinfo=_SWEDEN).astimezone(UTC)
+    return opens if now < opens else None
