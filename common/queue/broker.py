@@ -1,0 +1,321 @@
+"""Dramatiq's Redis broker with a doorbell, and without the leaks that were measured in it (engine study, 1.4 and 1.5).
+
+It transports, and never decides: no retries, no delays, no results. "Later" is `not_before` in the ledger, and what is
+lost on the way the ledger's feeder sends again. The key layout stays Dramatiq's own (`common/queue/layout.py`).
+"""
+
+import contextlib
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import timedelta
+from typing import Any, cast
+
+import dramatiq
+import redis
+import structlog
+from dramatiq import Worker
+from dramatiq.broker import Broker, Consumer, MessageProxy
+from dramatiq.brokers.redis import MAINTENANCE_SCALE, RedisBroker
+from dramatiq.common import compute_backoff, current_millis
+from dramatiq.errors import ConnectionClosed, DecodeError
+from dramatiq.middleware import AsyncIO, Middleware, TimeLimit
+from redis.client import PubSub
+
+from common.queue import layout
+from common.queue.connections import connect
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=15)
+"""A worker process silent for so long is taken for dead, and what it had in hand is given to others. Compared by the
+processes' own clocks: hosts must agree on the time to within a few seconds."""
+
+TIME_LIMIT = timedelta(minutes=10)
+"""An actor that has run for so long is stuck, and is cancelled. Far above all time-outs of a request together, for
+what is cancelled during a call is in doubt."""
+
+_TAKE_BACK_EVERY = 15.0
+_RECONNECT_DELAY = 0.5
+_LISTEN_FOR = 0.25
+
+_log = structlog.get_logger()
+
+
+def make_broker(url: str, *, heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT) -> "DoorbellBroker":
+    """The broker of one process, to declare actors on. Connects on first use; to be made after a fork, not before.
+
+    Parameters:
+      url: of Redis; its database must be the broker's alone.
+      heartbeat_timeout: see `HEARTBEAT_TIMEOUT`; rounded to milliseconds.
+    """
+    return DoorbellBroker(
+        client=connect(url),
+        # Every look also gives the messages of dead processes back; by chance, as by default, it takes 12-21 minutes.
+        maintenance_chance=MAINTENANCE_SCALE,
+        heartbeat_timeout=round(heartbeat_timeout / timedelta(milliseconds=1)),
+        middleware=[
+            AsyncIO(),
+            TimeLimit(time_limit=TIME_LIMIT / timedelta(milliseconds=1)),
+            _DeadLetters(),
+            _Listener(),
+        ],
+    )
+
+
+def start_worker(broker: "DoorbellBroker", *, queues: Collection[str], threads: int) -> Worker:
+    """Start the process' one worker, on declared queues. Stop it with `.stop(timeout=milliseconds)`.
+
+    `stop` finishes what is in hand and puts back what is not begun.
+
+    Parameters:
+      threads: how many messages are worked on at a time, all queues together; also the most that a queue's consumer
+        fetches, so that no process hoards what another could begin.
+    """
+    worker = Worker(broker, queues=set(queues), worker_threads=threads)
+    worker.queue_prefetch = threads
+    broker.emit_after("process_boot")
+    worker.start()
+    return worker
+
+
+class DoorbellBroker(RedisBroker):
+    """A `RedisBroker` whose workers are woken by pub/sub and hold on to nothing by mistake.
+
+    - A message put on a queue rings; polling with Dramatiq's back-off stays as the fallback.
+    - A body that cannot be read goes to the dead letters alone.
+    - Any trouble with Redis, time-outs included, counts as a lost connection: the consumer starts again.
+    - What Redis believes to be in this process' hands and is not, goes back on its queue.
+    - A message whose actor raises goes to the dead letters.
+
+    Parameters: those of `RedisBroker`. Use `make_broker`.
+    """
+
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**parameters)  # type: ignore[no-untyped-call]
+        self.bells: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+        """Set when there may be something to fetch from the queue."""
+        self.in_hand: defaultdict[str, set[str]] = defaultdict(set)
+        """By queue, the Redis ids that this process has fetched and not settled. It outlives a consumer, because
+        Dramatiq makes a new one after each lost connection while threads go on with what the old one had fetched."""
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a queue, without the delay queue that the stock broker would have a thread poll."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+        """Put a message on its queue and ring. From asyncio use `common.queue.outbox`.
+
+        Raises:
+          ValueError: A delay was asked for.
+        """
+        if delay is not None:
+            raise ValueError(
+                f"A delay was asked for a message to {message.actor_name!r}. This broker has none, for delays are lost"
+                " when Redis restarts. Set `not_before` in the ledger instead."
+            )
+        sent: dramatiq.Message[Any] = super().enqueue(message)
+        self.ring(sent.queue_name)
+        return sent
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """A consumer of the queue; `timeout` (milliseconds) is the longest pause between two looks."""
+        return _DoorbellConsumer(self, queue_name, prefetch, timeout)
+
+    def ring(self, queue_name: str) -> None:
+        """Wake the queue's workers in all processes. A missed ring costs them a poll's pause: failing is no error."""
+        try:
+            self.client.publish(layout.bell(self.namespace), queue_name)
+        except redis.RedisError as error:
+            _log.debug("bell_not_rung", queue=queue_name, error=str(error))
+
+    def beat(self) -> None:
+        """Show that this process is alive. Fetching does it too, but a process whose hands are full does not fetch."""
+        self.client.zadd(layout.heartbeats(self.namespace), {self.broker_id: current_millis()})
+
+
+class _DoorbellConsumer(Consumer):
+    """Fetches from one queue, in one thread; the worker threads call `ack` and `nack`."""
+
+    def __init__(self, broker: DoorbellBroker, queue: str, prefetch: int, timeout: int) -> None:
+        self._broker = broker
+        self._queue = queue
+        self._prefetch = prefetch
+        self._longest_pause = min(timeout, broker.heartbeat_timeout // 3)
+        self._in_hand = broker.in_hand[queue]
+        self._bell = broker.bells[queue]
+        self._fetched: deque[dramatiq.Message[Any]] = deque()
+        self._misses = 0
+        # At once, too: a new consumer may stand where the answer to a fetch was lost.
+        self._take_back_at = time.monotonic()
+
+    def __next__(self) -> MessageProxy | None:
+        if not self._fetched:
+            # Cleared before looking: a ring from here on means another look.
+            self._bell.clear()
+            with _lost_connection():
+                self._look()
+        if self._fetched:
+            self._misses = 0
+            return MessageProxy(self._fetched.popleft())
+        self._misses, pause = compute_backoff(self._misses, max_backoff=self._longest_pause)
+        self._bell.wait(pause / 1000)
+        return None
+
+    def ack(self, message: MessageProxy) -> None:
+        self._settle(self._broker.do_ack, message)
+
+    def nack(self, message: MessageProxy) -> None:
+        self._settle(self._broker.do_nack, message)
+
+    def requeue(self, messages: Iterable[MessageProxy | dramatiq.Message[Any]]) -> None:
+        ids = [_redis_id(message) for message in messages]
+        if not ids:
+            return
+        self._in_hand.difference_update(ids)
+        with _lost_connection():
+            self._broker.do_requeue(self._queue, *ids)
+        self._broker.ring(self._queue)
+
+    def close(self) -> None:
+        """Put back what was fetched and not handed to a thread."""
+        unbegun = list(self._fetched)
+        self._fetched.clear()
+        self.requeue(unbegun)
+
+    def _settle(self, command: Callable[[str, str], object], message: MessageProxy) -> None:
+        # Dramatiq calls again after a lost connection, so the message stays in hand until Redis has confirmed.
+        with _lost_connection():
+            command(self._queue, _redis_id(message))
+        self._in_hand.discard(_redis_id(message))
+        # There is room for another: look now, not at the next poll.
+        self._bell.set()
+
+    def _look(self) -> None:
+        if time.monotonic() >= self._take_back_at:
+            self._take_back()
+        room = self._prefetch - len(self._in_hand)
+        if room <= 0:
+            self._broker.beat()
+            return
+        for body in self._broker.do_fetch(self._queue, room):
+            message = self._read(body)
+            if message is None:
+                # The answer to a fetch does not tell which id the body belongs to; `_take_back` finds that out.
+                self._take_back_at = time.monotonic()
+            elif (redis_id := _redis_id(message)) not in self._in_hand:
+                self._in_hand.add(redis_id)
+                self._fetched.append(message)
+            # Else we were silent for so long that we were taken for dead: it is still being worked on here.
+        if time.monotonic() >= self._take_back_at:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        """Settle what Redis counts as fetched by this process and what is not in hand.
+
+        That is what a lost answer, or a body that cannot be read, leaves behind. Only this thread fetches from the
+        queue, and Redis moves an id only while it is in the set, so no message that is in hand can be hit.
+        """
+        client, namespace = self._broker.client, self._broker.namespace
+        own_set = layout.fetched(self._broker.broker_id, self._queue, namespace)
+        for raw_id in cast(set[bytes], client.smembers(own_set)):
+            redis_id = raw_id.decode(errors="replace")
+            if redis_id in self._in_hand:
+                continue
+            body = cast(bytes | None, client.hget(layout.bodies(self._queue, namespace), raw_id))
+            message = self._read(body) if body is not None else None
+            if body is not None and (message is None or _redis_id(message) != redis_id):
+                self._broker.do_nack(self._queue, raw_id)
+                _log.error("unreadable_message_put_aside", queue=self._queue, redis_id=redis_id, size=len(body))
+            else:
+                self._broker.do_requeue(self._queue, raw_id)
+                _log.warning(
+                    "stranded_message_put_back", queue=self._queue, redis_id=redis_id, has_body=body is not None
+                )
+        self._take_back_at = time.monotonic() + _TAKE_BACK_EVERY
+
+    def _read(self, body: bytes | None) -> dramatiq.Message[Any] | None:
+        """The message, or None when handing it on would harm the thread that gets it."""
+        if body is None:
+            return None
+        try:
+            message: dramatiq.Message[Any] = dramatiq.Message.decode(body)
+        except DecodeError:
+            return None
+        options: object = message.options
+        sound = (
+            message.queue_name == self._queue
+            and isinstance(message.actor_name, str)
+            and isinstance(options, dict)
+            and isinstance(options.get("redis_message_id"), str)
+            and "eta" not in options
+        )
+        return message if sound else None
+
+
+class _DeadLetters(Middleware):
+    """Rejects a message whose actor raised. Without `Retries` nobody else does: Dramatiq would acknowledge it."""
+
+    def after_process_message(
+        self, broker: Broker, message: MessageProxy, *, result: object = None, exception: BaseException | None = None
+    ) -> None:
+        if exception is not None:
+            message.fail()
+
+
+class _Listener(Middleware):
+    """Hears the rings of all queues while the process has a worker: one thread, one connection."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        self._thread = threading.Thread(target=self._listen, args=(broker,), name="queue-bells", daemon=True)
+        self._thread.start()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _listen(self, broker: DoorbellBroker) -> None:
+        while not self._stopped.is_set():
+            try:
+                with broker.client.pubsub() as pubsub:
+                    pubsub.subscribe(layout.bell(broker.namespace))
+                    self._hear(broker, pubsub)
+            except redis.RedisError as error:
+                _log.warning("queue_bells_silent", error=str(error))
+                self._stopped.wait(_RECONNECT_DELAY)
+
+    def _hear(self, broker: DoorbellBroker, pubsub: PubSub) -> None:
+        while not self._stopped.is_set():
+            heard = pubsub.get_message(timeout=_LISTEN_FOR)
+            if heard is None:
+                continue
+            if heard["type"] == "subscribe":
+                # What was rung while nobody listened was not heard.
+                for bell in list(broker.bells.values()):
+                    bell.set()
+            elif heard["type"] == "message":
+                queue = heard["data"].decode(errors="replace")
+                if queue in broker.bells:
+                    broker.bells[queue].set()
+
+
+@contextlib.contextmanager
+def _lost_connection() -> Iterator[None]:
+    """Tell Dramatiq of any trouble with Redis as it expects it; the stock broker lets time-outs and refusals through,
+    and a consumer thread dies of some of them."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+
+
+def _redis_id(message: MessageProxy | dramatiq.Message[Any]) -> str:
+    redis_id: str = message.options["redis_message_id"]
+    return redis_id
