@@ -57,24 +57,24 @@ def day_of_month(year: int, month: int, day: int) -> date:
 
 
 def following(period: Period, months: int) -> Period:
-    """The next period of an interval of `months` (>= 1): it begins the day after `period` ends.
+    """The next period of an interval of `months`: it begins the day after `period` ends.
 
     Raises:
-      OverflowError: the next period lies beyond the calendar.
+      ValueError: `months` is not at least 1, or the next period lies beyond the calendar.
     """
     for later in upcoming(period, months):
         return later
-    raise OverflowError(f"the period after {period} lies beyond the calendar")
+    raise ValueError(f"no period of {months} months follows {period}")
 
 
 def upcoming(period: Period, months: int) -> Iterator[Period]:
-    """The periods after `period`, of an interval of `months` (>= 1), without end but the calendar's.
+    """The periods after `period`, of an interval of `months`, without end but the calendar's; none if it is not >= 1.
 
     Month ends do not drift: where periods begin on the 1st, all end on the last day of their months; where they begin
     on the 29th to the 31st, a shorter month moves its own beginning only. (One period alone does not always show that
     day: after 31 August..29 November comes 30 November..27 February, which looks like the 30th.)
     """
-    if period.end == date.max:
+    if months < 1 or period.end == date.max:
         return
     start = period.end + _ONE_DAY
     anchor = period.start.day

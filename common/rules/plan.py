@@ -4,17 +4,19 @@ Pure: the same contracts, ledger, facts and day always give the same verdicts. I
 plans a period that the contract does not show now, save as a preview.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Literal
+from itertools import islice
+from typing import Literal, NamedTuple
 
 from common.ids import ContractNumber, TenantId
-from common.rules.periods import Period
+from common.rules import due
+from common.rules.periods import Period, add_months, follows, spans, upcoming
 from common.rules.policy import Policy
 from common.rules.reasons import Reason
-from common.rules.states import Status, Step
+from common.rules.states import OPEN, Delivery, Status, Step
 
 Outcome = Literal["bill", "hold", "none"]
 
@@ -107,3 +109,228 @@ class Verdict:
         if self.reason is Reason.DUE:
             return "bill"
         return "hold" if self.reason in HOLDS else "none"
+
+
+def plan(
+    contracts: Iterable[tuple[ContractView, Policy, Sequence[BilledView]]],
+    facts: Mapping[TenantId, TenantFacts],
+    today: date,
+    days: int = 0,
+) -> Iterator[Verdict]:
+    """One verdict for the period that each contract shows now, and with `days` > 0 previews up to `today` + `days`.
+
+    The first that applies is the verdict, in this order:
+
+      finished, inactive   not an active contract; a fixed-length one with no invoice left is finished
+      no_period            the contract shows none
+      already_billed       the ledger has a billing of that period's start, a skipped one included
+      paused               by a person
+      not_yet              the due day is after `today`
+      proposal             the company is not live; `detail["verdict"]` is which of the following it would be
+      earlier_open         the ledger allows one billing per contract whose invoice is not made, and has one
+      period_length        the period is not as long as the interval, or the interval is not known
+      period_moved         it does not begin the day after the last billed one ended
+      catch_up             its due day, or the day that this is reckoned from if later, is more than one interval ago
+      one_a_day            another billing of the contract was planned today, or has today's invoice date
+      amount_zero          the total is zero
+      amount_changed       the total differs too much from that of the last billing
+      period_locked        it is to be bookkept, and the invoice date is locked
+      year_missing         it is to be bookkept, and no financial year has the invoice date
+      delivery_unsupported the way of delivery cannot be gone, or lacks what it needs
+      due                  none of these
+
+    What is not known (a total, the years, earlier billings) is not held against a contract: Fortnox has the last word.
+
+    Previews (`preview=True`, never inserted) are judged as on the day on which they would be planned if all before them
+    went well: the period shown now if it falls due within `days`, then those after it, one a day at most, and no more
+    than a fixed-length contract has left.
+
+    Parameters:
+      contracts: each with its resolved policy, and its billings in the ledger: the newest is needed, more may be given.
+      facts: of each tenant; a tenant that is absent has `TenantFacts()`.
+      today: the Swedish day to plan for; the evening before midnight, tomorrow.
+    """
+    unknown = TenantFacts()
+    for contract, policy, billed in contracts:
+        allowed = facts.get(contract.tenant, unknown)
+        verdict = _verdict(contract, policy, billed, allowed, today)
+        yield verdict
+        if days > 0 and verdict.reason not in _WITHOUT_FUTURE:
+            yield from _previews(verdict, billed, allowed, today, today + timedelta(days=days))
+
+
+_WITHOUT_FUTURE = frozenset({Reason.FINISHED, Reason.INACTIVE, Reason.NO_PERIOD, Reason.PAUSED})
+_DELIVERIES = frozenset({Delivery.NONE, Delivery.EMAIL, Delivery.FINANCE})
+
+_Hold = tuple[Reason, dict[str, str]]
+
+
+class _Case(NamedTuple):
+    """A period that is due, as it stands on the day `on`."""
+
+    contract: ContractView
+    policy: Policy
+    billed: Sequence[BilledView]
+    facts: TenantFacts
+    period: Period
+    due_on: date
+    on: date
+
+
+def _verdict(
+    contract: ContractView, policy: Policy, billed: Sequence[BilledView], facts: TenantFacts, today: date
+) -> Verdict:
+    if contract.status != "ACTIVE":
+        if contract.status == "FINISHED":
+            return _nothing(contract, policy, Reason.FINISHED, {})
+        return _nothing(contract, policy, Reason.INACTIVE, {"status": contract.status})
+    if contract.invoices_remaining is not None and contract.invoices_remaining <= 0 and not contract.continuous:
+        return _nothing(contract, policy, Reason.FINISHED, {"invoices_remaining": "0"})
+    period = contract.period
+    if period is None:
+        return _nothing(contract, policy, Reason.NO_PERIOD, {})
+    due_on = due.due_on(period, policy)
+    billing = _billing_of(period, billed)
+    if billing is not None:
+        detail = {"step": billing.step.value, "status": billing.status.value}
+        day = billing.invoice_date
+        return Verdict(contract, period, Reason.ALREADY_BILLED, due_on, day, policy, contract.total, detail, False)
+    if contract.paused:
+        return _nothing(contract, policy, Reason.PAUSED, {})
+    if due_on > today:
+        return Verdict(contract, period, Reason.NOT_YET, due_on, None, policy, contract.total, {}, False)
+    return _judged(_Case(contract, policy, billed, facts, period, due_on, today), preview=False)
+
+
+def _nothing(contract: ContractView, policy: Policy, reason: Reason, detail: dict[str, str]) -> Verdict:
+    return Verdict(contract, contract.period, reason, None, None, policy, contract.total, detail, False)
+
+
+def _billing_of(period: Period, billed: Sequence[BilledView]) -> BilledView | None:
+    for billing in billed:
+        if billing.period.start == period.start and billing.status is not Status.VOIDED:
+            return billing
+    return None
+
+
+def _judged(case: _Case, *, preview: bool) -> Verdict:
+    dated = due.invoice_date(case.period, case.policy, case.on)
+    live = [billing for billing in case.billed if billing.status is not Status.VOIDED]
+    reason, detail = (
+        _history_hold(case, live)
+        or _amount_hold(case, live)
+        or _bookkeeping_hold(case, dated)
+        or _delivery_hold(case)
+        or (Reason.DUE, {})
+    )
+    if case.policy.mode == "proposal":
+        reason, detail = Reason.PROPOSAL, {"verdict": reason.value, **detail}
+    amount = case.contract.total
+    return Verdict(case.contract, case.period, reason, case.due_on, dated, case.policy, amount, detail, preview)
+
+
+def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
+    """What speaks against the period in the light of its interval, of the billings before it, and of the day."""
+    period, interval = case.period, case.contract.interval
+    for billing in live:
+        if billing.step is Step.CREATE and billing.status in OPEN:
+            return Reason.EARLIER_OPEN, {"earlier": str(billing.period), "status": billing.status.value}
+    if interval is None or not spans(period, interval):
+        months = "not known" if interval is None else f"{interval} months"
+        return Reason.PERIOD_LENGTH, {"period": str(period), "interval": months}
+    last = max(live, key=_end, default=None)
+    if last is not None and not follows(last.period, period):
+        return Reason.PERIOD_MOVED, {"period": str(period), "last_billed": str(last.period)}
+    if case.policy.catch_up == "hold":
+        expected = max(case.due_on, due.anchor_of(period, case.policy))
+        if add_months(expected, interval) < case.on:
+            return Reason.CATCH_UP, {"period": str(period), "expected": str(expected), "interval": f"{interval} months"}
+    for billing in live:
+        if _made_invoice(billing) and case.on in (billing.created_on, billing.invoice_date):
+            return Reason.ONE_A_DAY, {"period": str(period), "billed_today": str(billing.period)}
+    return None
+
+
+def _amount_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
+    total, currency, policy = case.contract.total, case.contract.currency, case.policy
+    if total is None:
+        return None
+    if total == 0 and not policy.allow_zero:
+        return Reason.AMOUNT_ZERO, {"amount": f"{total} {currency}"}
+    last = max(
+        (billing for billing in live if billing.amount is not None and _made_invoice(billing)), key=_end, default=None
+    )
+    if last is None or last.amount is None:
+        return None
+    if abs(total - last.amount) * 100 > abs(last.amount) * policy.amount_change_percent:
+        allowed = f"{policy.amount_change_percent} %"
+        return Reason.AMOUNT_CHANGED, {
+            "amount": f"{total} {currency}",
+            "last_billed": f"{last.amount} {currency}",
+            "allowed_change": allowed,
+        }
+    return None
+
+
+def _bookkeeping_hold(case: _Case, dated: date) -> _Hold | None:
+    """Whether bookkeeping would fail: asked before the invoice is made (design, section 7)."""
+    locked_until, years = case.facts.locked_until, case.facts.years
+    if not case.policy.bookkeep:
+        return None
+    if locked_until is not None and dated <= locked_until:
+        return Reason.PERIOD_LOCKED, {"invoice_date": str(dated), "locked_until": str(locked_until)}
+    if years is not None and not any(dated in year for year in years):
+        return Reason.YEAR_MISSING, {"invoice_date": str(dated), "years": ", ".join(map(str, years))}
+    return None
+
+
+def _delivery_hold(case: _Case) -> _Hold | None:
+    """What the way of delivery lacks; Fakturatjänster takes only SEK, and only what is bookkept (API notes 3)."""
+    deliver, currency = case.policy.deliver, case.contract.currency
+    if deliver not in _DELIVERIES:
+        return Reason.DELIVERY_UNSUPPORTED, {"deliver": deliver.value}
+    if deliver is Delivery.FINANCE and currency not in ("SEK", ""):
+        return Reason.DELIVERY_UNSUPPORTED, {"deliver": deliver.value, "currency": currency, "needs": "SEK"}
+    if deliver is Delivery.FINANCE and not case.policy.bookkeep:
+        return Reason.DELIVERY_UNSUPPORTED, {"deliver": deliver.value, "needs": "bookkeep"}
+    return None
+
+
+def _end(billing: BilledView) -> date:
+    return billing.period.end
+
+
+def _made_invoice(billing: BilledView) -> bool:
+    """Not so for a period that a person skipped before its invoice was made."""
+    return billing.step is not Step.CREATE or billing.status is not Status.SKIPPED
+
+
+def _previews(
+    verdict: Verdict, billed: Sequence[BilledView], facts: TenantFacts, today: date, horizon: date
+) -> Iterator[Verdict]:
+    contract, policy, period = verdict.contract, verdict.policy, verdict.period
+    if period is None or verdict.due_on is None:
+        return
+    done = _billing_of(period, billed)
+    if done is None:
+        on = max(verdict.due_on, today)
+        if on > horizon:
+            return
+        if verdict.reason is Reason.NOT_YET:
+            yield _judged(_Case(contract, policy, billed, facts, period, verdict.due_on, on), preview=True)
+        done = _as_billed(contract, period, on)
+    else:
+        done = replace(done, step=Step.DELIVER, status=Status.DONE)
+
+    fixed = None if contract.continuous else contract.invoices_remaining
+    for later in islice(upcoming(period, contract.interval or 0), None if fixed is None else fixed - 1):
+        due_on = due.due_on(later, policy)
+        on = max(due_on, today, done.created_on + timedelta(days=1))
+        if on > horizon:
+            return
+        yield _judged(_Case(contract, policy, (done,), facts, later, due_on, on), preview=True)
+        done = _as_billed(contract, later, on)
+
+
+def _as_billed(contract: ContractView, period: Period, on: date) -> BilledView:
+    return BilledView(period, 0, Step.DELIVER, Status.DONE, contract.total, None, on)

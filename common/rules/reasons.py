@@ -298,7 +298,7 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
 
 
 def explain(reason: Reason, /, **facts: object) -> str:
-    """One sentence: the reason's title, Fortnox' own words if any (`message`, `code`), and the other facts by their names.
+    """One sentence: the reason's title, Fortnox' own words if any (`message`, `code`), and the other facts by name.
 
     Facts that are `None` or empty are left out. `verdict` names another reason and is given in that one's words.
     """
