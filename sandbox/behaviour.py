@@ -90,6 +90,16 @@ class Behaviour(BaseModel):
     flip_envelopes: bool = Field(
         False, description="404 in lower case and 400 in upper case, instead of the other way."
     )
+    credit_inherits_contract: bool = Field(
+        True, description="A credit invoice keeps the contract reference, period and type of what it credits."
+    )
+    booked_cancel: bool = Field(True, description="A booked invoice can be cancelled.")
+    unlocked: Literal["absent", "null"] = Field(
+        "absent", description="EndDate of the locked period where nothing is locked."
+    )
+    feature_status: Literal[400, 403] = Field(
+        400, description="HTTP status of `Feature inte tillgänglig`, contracts without their module (API notes 1.6)."
+    )
     cash_bookkeep: Literal["refused", "booked"] = Field("refused", description="bookkeep in a cash-method company.")
     finance_needs_booking: bool = Field(True, description="A hand-over is refused unless the invoice is booked.")
     finance_first_status: Literal["UNKNOWN", "NOT_AUTHORIZED"] = Field(

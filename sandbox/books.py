@@ -120,6 +120,11 @@ class Customer:
     def invoice_address(self) -> str:
         return self.email_invoice or self.email
 
+    @property
+    def vat_free(self) -> bool:
+        """Reverse charge or export: rows carry no VAT."""
+        return self.vat_type in {"SEREVERSEDVAT", "EUREVERSEDVAT", "EXPORT"}
+
 
 @dataclass(slots=True)
 class Article:
@@ -451,6 +456,11 @@ class World:
     def add_company(self, company: Company) -> Company:
         self.companies[company.tenant] = company
         return company
+
+    def record(self, document: Contract | Invoice, action: str, by: By, detail: str = "") -> None:
+        """Write down that something was done to a document now; it counts as modified."""
+        document.modified_at = self.clock.now()
+        document.deeds.append(Deed(document.modified_at, action, by, detail))
 
     def __iter__(self) -> Iterator[Company]:
         return iter(self.companies.values())
