@@ -3,13 +3,14 @@
 Days are Swedish days. Nothing here knows what time it is: the caller says.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from common.rules.periods import Period, add_months, day_of_month
+from common.rules.periods import Period, add_months
 from common.rules.policy import Policy
 
 _SWEDEN = ZoneInfo("Europe/Stockholm")
+_MONTHS_AWAY = {"before": -1, "same": 0, "after": 1}
 
 
 def anchor_of(period: Period, policy: Policy) -> date:
@@ -25,15 +26,13 @@ def due_on(period: Period, policy: Policy) -> date:
     """
     anchor = anchor_of(period, policy)
     if policy.invoice_day is not None:
-        month = anchor.replace(day=1)
-        if policy.invoice_month != "same":
-            month = add_months(month, -1 if policy.invoice_month == "before" else 1)
-        return day_of_month(month.year, month.month, 31 if policy.invoice_day == "last" else policy.invoice_day)
+        day = 31 if policy.invoice_day == "last" else policy.invoice_day
+        return add_months(anchor, _MONTHS_AWAY[policy.invoice_month], day)
     if policy.lead_days == 0:
         return anchor
     try:
-        return anchor - timedelta(days=policy.lead_days)
-    except OverflowError:
+        return date.fromordinal(anchor.toordinal() - policy.lead_days)
+    except ValueError:
         return date.min if policy.lead_days > 0 else date.max
 
 

@@ -5,13 +5,15 @@ nowhere how it treats the ends of months, so what is planned here is compared wi
 written to it.
 """
 
-from calendar import monthrange
+from calendar import isleap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 _ONE_DAY = timedelta(days=1)
-_FIRST_MONTH = 12  # January of year 1, counted as year * 12 + month - 1
+_LAST_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+# Months counted as year * 12 + month - 1: January of year 1, and December of year 9999.
+_FIRST_MONTH = 12
 _LAST_MONTH = 9999 * 12 + 11
 
 
@@ -53,7 +55,9 @@ def add_months(day: date, months: int, anchor: int | None = None) -> date:
 
 def day_of_month(year: int, month: int, day: int) -> date:
     """That day of the month, or the month's last day where it has no such day."""
-    return date(year, month, day if day <= 28 else min(day, monthrange(year, month)[1]))
+    if day > 28:
+        day = min(day, 29 if month == 2 and isleap(year) else _LAST_DAYS[month - 1])
+    return date(year, month, day)
 
 
 def following(period: Period, months: int) -> Period:
