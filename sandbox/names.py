@@ -1,4 +1,4 @@
-"""Names, addresses and registration numbers for the sandbox' made-up companies and customers.
+"""Names, addresses and registration numbers for the sandbox's made-up companies and customers.
 
 Everything looks Swedish and nothing is meant to reach anybody: e-mail addresses end in ``.example``, telephone numbers
 are from the series that is kept for fiction, and registration numbers are well-formed but not from a register. The file
@@ -247,6 +247,10 @@ class Register:
     def client(self, name: str) -> Party:
         """A client company of the bureau with this name."""
         return self._organisation(self._unused(name), "5599", mailbox="ekonomi")
+
+    def branch(self, trade: str) -> Party:
+        """A client company of the bureau in this trade, in some town."""
+        return self.client(f"{trade} i {self._random.choice(_PLACES)[0]} AB")
 
     def company(self) -> Party:
         """A limited company."""
