@@ -291,11 +291,13 @@ def _own(data_dir: Path) -> int:
     deadline = time.monotonic() + _INHERIT_WITHIN
     while not _locked(lock):
         owner = os.pread(lock, 32, 0).decode().strip()
-        if _alive(owner) or time.monotonic() > deadline:
+        alive = _alive(owner)
+        if alive or time.monotonic() > deadline:
             os.close(lock)
+            user = f"process {owner}" if alive else f"what process {owner}, which has ended, has left running"
             raise DirectoryInUse(
-                f"The data directory {data_dir} is in use by process {owner or 'unknown'}. Only one `avtalsmotor up`"
-                " can run in it. Stop that process, or set AVTALSMOTOR_DATA_DIR to another directory."
+                f"The data directory {data_dir} is in use by {user}. Only one `avtalsmotor up` can run in it."
+                " Stop it, or set AVTALSMOTOR_DATA_DIR to another directory."
             )
         _dismiss(_noted(data_dir))
         time.sleep(_PAUSE)

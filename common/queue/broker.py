@@ -57,7 +57,6 @@ def make_broker(url: str, *, heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT) -
             AsyncIO(),
             TimeLimit(time_limit=TIME_LIMIT / timedelta(milliseconds=1)),
             _DeadLetters(),
-            _Listener(),
         ],
     )
 
@@ -97,6 +96,9 @@ class DoorbellBroker(RedisBroker):
         self.in_hand: defaultdict[str, set[str]] = defaultdict(set)
         """By queue, the Redis ids that this process has fetched and not settled. It outlives a consumer, because
         Dramatiq makes a new one after each lost connection while threads go on with what the old one had fetched."""
+        self.stopping = False
+        """Set while the worker finishes what is in hand: what it fetched now would only wait, and go back."""
+        self.add_middleware(_Listener(self))
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue, without the delay queue that the stock broker would have a thread poll."""
@@ -197,7 +199,7 @@ class _DoorbellConsumer(Consumer):
         if time.monotonic() >= self._take_back_at:
             self._take_back()
         room = self._prefetch - len(self._in_hand)
-        if room <= 0:
+        if room <= 0 or self._broker.stopping:
             self._broker.beat()
             return
         for body in self._broker.do_fetch(self._queue, room):
@@ -268,42 +270,47 @@ class _DeadLetters(Middleware):
 class _Listener(Middleware):
     """Hears the rings of all queues while the process has a worker: one thread, one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, broker: DoorbellBroker) -> None:
+        self._broker = broker
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        self._thread = threading.Thread(target=self._listen, args=(broker,), name="queue-bells", daemon=True)
+        self._thread = threading.Thread(target=self._listen, name="queue-bells", daemon=True)
         self._thread.start()
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        self._broker.stopping = True
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
 
-    def _listen(self, broker: DoorbellBroker) -> None:
+    def _listen(self) -> None:
         while not self._stopped.is_set():
             try:
-                with broker.client.pubsub() as pubsub:
-                    pubsub.subscribe(layout.bell(broker.namespace))
-                    self._hear(broker, pubsub)
+                with self._broker.client.pubsub() as pubsub:
+                    pubsub.subscribe(layout.bell(self._broker.namespace))
+                    self._hear(pubsub)
             except redis.RedisError as error:
                 _log.warning("queue_bells_silent", error=str(error))
                 self._stopped.wait(_RECONNECT_DELAY)
 
-    def _hear(self, broker: DoorbellBroker, pubsub: PubSub) -> None:
+    def _hear(self, pubsub: PubSub) -> None:
+        bells = self._broker.bells
         while not self._stopped.is_set():
             heard = pubsub.get_message(timeout=_LISTEN_FOR)
             if heard is None:
                 continue
             if heard["type"] == "subscribe":
                 # What was rung while nobody listened was not heard.
-                for bell in list(broker.bells.values()):
+                for bell in list(bells.values()):
                     bell.set()
             elif heard["type"] == "message":
                 queue = heard["data"].decode(errors="replace")
-                if queue in broker.bells:
-                    broker.bells[queue].set()
+                if queue in bells:
+                    bells[queue].set()
 
 
 @contextlib.contextmanager
