@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -366,10 +366,3 @@ class Customer(Document):
     email_invoice: Text = ""
     organisation_number: Text = ""
     price_list: Text = ""
-
-
-def member(body: Mapping[str, Any], name: str) -> Any:
-    """The value of `name` in a JSON object whatever the case of its keys; `None` when it is not there."""
-    if name in body:
-        return body[name]
-    return next((value for key, value in body.items() if key.lower() == name.lower()), None)

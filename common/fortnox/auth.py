@@ -1,0 +1,294 @@
+"""Access tokens by client credentials: one per tenant, shared by all processes, renewed in time.
+
+A token lies in Redis sealed under a key that only the client secret gives, and in this process' memory, never in a log
+or an error. Losing Redis costs one fetch per tenant; nothing here makes a request to the API itself.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+import random
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from redis.asyncio import Redis
+
+from common.clock import Clock, boottime
+from common.fortnox.errors import TokenRefused, TokenUnreachable
+from common.fortnox.governor import redis_says
+from common.ids import TenantId
+
+log = structlog.get_logger()
+
+FETCH_TIMEOUT = 8.0
+"""Seconds for one request to the token server, all phases together."""
+LOCK_LIFE = 10.0
+"""Seconds after which the lock of a process that died while fetching is anybody's: longer than a fetch can last."""
+PATIENCE = 25.0
+"""Seconds for which a token is waited for while others fetch it: two lost locks and one's own fetch."""
+USUAL_LIFE = 3600.0
+"""Seconds that a token lives when the answer does not say (API notes 7)."""
+
+_NONCE = 12
+_TRANSIENT = frozenset({"server_error", "temporarily_unavailable"})
+
+# The two keys of a tenant, in the governor's database, hash-tagged like the governor's:
+#   fortnox:{<client id>}:<tenant>:token  string  "<fingerprint>.<sealed token>", expires with the token
+#   fortnox:{<client id>}:<tenant>:fetch  string  the lock: who is fetching; expires after LOCK_LIFE
+
+_DROP = """
+-- Deletes the shared token, but only while it is the one that is to go: a newer one stays.
+local value = redis.call('GET', KEYS[1])
+if value and string.sub(value, 1, string.len(ARGV[1])) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+
+_UNLOCK = """
+-- Gives the lock back, but only one's own: after LOCK_LIFE it may be somebody else's.
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token of one tenant.
+
+    Parameters:
+      value: the bearer token; a secret, and left out of `repr`.
+      expires_at: the latest instant at which Fortnox accepts it, by the product's clock.
+      life: seconds it lived from its fetch on.
+    """
+
+    value: str = field(repr=False)
+    expires_at: datetime
+    life: float
+
+    def left(self, now: datetime) -> float:
+        """Seconds of life left."""
+        return (self.expires_at - now).total_seconds()
+
+    def fresh(self, now: datetime, call_timeout: float) -> bool:
+        """Whether it need not be renewed yet.
+
+        It is renewed in its last tenth, or its last minute, or when it could run out during a call, whichever comes
+        first; a token too short-lived for that, in its second half.
+        """
+        margin = max(self.life / 10, 60.0, call_timeout)
+        return self.left(now) > min(margin, self.life / 2)
+
+
+class Tokens:
+    """The access tokens of all tenants under one client id.
+
+    Parameters:
+      session: has no time-outs of its own that are shorter than `FETCH_TIMEOUT`.
+      redis: the governor's database.
+      auth_url: the OAuth root, such as `https://apps.fortnox.se/oauth-v1`.
+      call_timeout: seconds that one request to the API may take.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        redis: Redis,
+        *,
+        auth_url: str,
+        client_id: str,
+        client_secret: str,
+        call_timeout: float,
+        clock: Clock,
+    ) -> None:
+        self._session = session
+        self._redis = redis
+        self._url = f"{auth_url}/token"
+        self._client = client_id
+        self._secret = client_secret
+        self._call_timeout = call_timeout
+        self._clock = clock
+        self._seal = AESGCM(_derived(client_secret, b"seal"))
+        self._fingerprint_key = _derived(client_secret, b"fingerprint")
+        self._drop = redis.register_script(_DROP)
+        self._unlock = redis.register_script(_UNLOCK)
+        self._held: dict[TenantId, Token] = {}
+        self._renewals: dict[TenantId, asyncio.Task[Token]] = {}
+
+    async def token(self, tenant: TenantId) -> Token:
+        """A token that lives long enough for a call, as far as its life allows.
+
+        Raises: `TokenRefused`, `TokenUnreachable`, `GovernorUnreachable`.
+        """
+        held = self._held.get(tenant)
+        if held is not None and self._fresh(held):
+            return held
+        renewal = self._renewals.get(tenant)
+        if renewal is None:
+            renewal = asyncio.create_task(self._renew(tenant))
+            self._renewals[tenant] = renewal
+            renewal.add_done_callback(lambda task: self._renewed(tenant, task))
+        try:
+            # Shielded: the others who wait for it need it also when this caller is cancelled.
+            return await asyncio.shield(renewal)
+        except TokenUnreachable:
+            if held is None or self._held.get(tenant) is not held or held.left(self._clock.now()) <= self._call_timeout:
+                raise
+            log.warning("token_renewal_failed", tenant=tenant, seconds_left=round(held.left(self._clock.now())))
+            return held
+
+    async def invalidate(self, tenant: TenantId, token: Token) -> None:
+        """Drop a token that the API did not accept, here and for all processes; one that is newer stays."""
+        held = self._held.get(tenant)
+        if held is not None and held.value == token.value:
+            del self._held[tenant]
+        dropped = await redis_says(self._drop([self._key(tenant, "token")], [self._fingerprint(token.value)]))
+        log.info("token_dropped", tenant=tenant, shared=bool(dropped))
+
+    async def close(self) -> None:
+        """End the fetches under way."""
+        renewals = list(self._renewals.values())
+        for renewal in renewals:
+            renewal.cancel()
+        await asyncio.gather(*renewals, return_exceptions=True)
+
+    def _renewed(self, tenant: TenantId, task: asyncio.Task[Token]) -> None:
+        self._renewals.pop(tenant, None)
+        if not task.cancelled():
+            task.exception()  # Seen, for the case that all who waited for it were cancelled.
+
+    def _fresh(self, token: Token) -> bool:
+        return token.fresh(self._clock.now(), self._call_timeout)
+
+    async def _renew(self, tenant: TenantId) -> Token:
+        """The shared token if it is fresh, else a new one, fetched by whichever process gets the lock."""
+        lock, mine = self._key(tenant, "fetch"), secrets.token_hex(16)
+        give_up = boottime() + PATIENCE
+        pause = 0.02
+        while True:
+            shared = await self._shared(tenant)
+            if shared is not None and self._fresh(shared):
+                self._held[tenant] = shared
+                return shared
+            if await redis_says(self._redis.set(lock, mine, nx=True, px=round(LOCK_LIFE * 1000))):
+                break
+            if boottime() > give_up:
+                raise TokenUnreachable(tenant, "other processes have been fetching one for too long")
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            pause = min(pause * 1.5, 0.25)
+        try:
+            # Whoever held the lock until now may have left a token between our look and our lock.
+            token = await self._shared(tenant)
+            if token is None or not self._fresh(token):
+                token = await self._fetch(tenant)
+                await self._share(tenant, token)
+        finally:
+            await redis_says(self._unlock([lock], [mine]))
+        self._held[tenant] = token
+        return token
+
+    async def _fetch(self, tenant: TenantId) -> Token:
+        if not (self._client and self._secret):
+            raise TokenRefused(tenant, "no credentials", "no client id or no client secret is set")
+        started = boottime()
+        try:
+            async with self._session.post(
+                self._url,
+                data={"grant_type": "client_credentials"},
+                headers={
+                    "Authorization": aiohttp.encode_basic_auth(self._client, self._secret),
+                    "TenantId": str(tenant),
+                    "Accept": "application/json",
+                },
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT),
+            ) as response:
+                status = response.status
+                content = await response.read()
+        except TimeoutError as error:
+            raise TokenUnreachable(tenant, f"no answer within {FETCH_TIMEOUT:.0f} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise TokenUnreachable(tenant, str(error) or type(error).__name__) from error
+        log.debug("token_requested", tenant=tenant, status=status, seconds=round(boottime() - started, 3))
+        return self._read_answer(tenant, status, content)
+
+    def _read_answer(self, tenant: TenantId, status: int, content: bytes) -> Token:
+        """Read as JSON whatever the content type says: errors come as text/html and text/plain (API notes 5.1)."""
+        body = _json_object(content)
+        error = body.get("error")
+        if status in (400, 401, 403) and (isinstance(error, str) or status == 401) and error not in _TRANSIENT:
+            description = body.get("error_description") or body.get("message") or ""
+            raise TokenRefused(tenant, str(error or "not accepted"), str(description), status)
+        if status != 200:
+            raise TokenUnreachable(tenant, f"HTTP {status} from {self._url}")
+        value = body.get("access_token")
+        if not isinstance(value, str) or not value:
+            raise TokenUnreachable(tenant, f"an answer without a token from {self._url}")
+        try:
+            life = float(body.get("expires_in") or USUAL_LIFE)
+            if life <= 0:
+                raise ValueError(life)
+            # Counted from now and not from the request: whether an attempt's token may still work is judged by this.
+            expires_at = self._clock.now() + timedelta(seconds=life)
+        except (TypeError, ValueError, OverflowError) as unreadable:
+            raise TokenUnreachable(tenant, f"an answer with an unreadable expires_in from {self._url}") from unreadable
+        return Token(value, expires_at, life)
+
+    async def _share(self, tenant: TenantId, token: Token) -> None:
+        life = round(token.left(self._clock.now()) * 1000)
+        if life <= 0:
+            return
+        content = json.dumps([token.value, token.expires_at.isoformat(), token.life]).encode()
+        nonce = os.urandom(_NONCE)
+        sealed = base64.b64encode(nonce + self._seal.encrypt(nonce, content, str(tenant).encode())).decode()
+        value = f"{self._fingerprint(token.value)}.{sealed}"
+        await redis_says(self._redis.set(self._key(tenant, "token"), value, px=life))
+
+    async def _shared(self, tenant: TenantId) -> Token | None:
+        """The token in Redis; `None` also for one sealed under another secret, or for another tenant."""
+        stored = await redis_says(self._redis.get(self._key(tenant, "token")))
+        if stored is None:
+            return None
+        text = stored.decode() if isinstance(stored, bytes) else stored
+        try:
+            sealed = base64.b64decode(text.partition(".")[2])
+            content = self._seal.decrypt(sealed[:_NONCE], sealed[_NONCE:], str(tenant).encode())
+            value, expires_at, life = json.loads(content)
+            return Token(value, datetime.fromisoformat(expires_at), life)
+        except (InvalidTag, binascii.Error, ValueError):
+            log.warning("token_unsealable", tenant=tenant)
+            return None
+
+    def _fingerprint(self, value: str) -> str:
+        return hmac.new(self._fingerprint_key, value.encode(), hashlib.sha256).hexdigest()
+
+    def _key(self, tenant: TenantId, what: str) -> str:
+        return f"fortnox:{{{self._client}}}:{tenant}:{what}"
+
+
+def _derived(secret: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"avtalsmotor access token " + purpose).derive(
+        secret.encode()
+    )
+
+
+def _json_object(content: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
