@@ -51,11 +51,13 @@ def advance(world: World, contract: Contract) -> None:
             contract.finished = True
 
 
-def by_hand(world: World, company: Company, customer: Customer, rows: list[Row], by: By) -> Invoice:
-    """An ordinary invoice dated today."""
+def by_hand(
+    world: World, company: Company, customer: Customer, rows: list[Row], by: By, number: int | None = None
+) -> Invoice:
+    """An ordinary invoice dated today, with the next number unless one is given."""
     today = world.clock.today()
     invoice = Invoice(
-        company.take_invoice_number(),
+        number or company.take_invoice_number(),
         customer.number,
         customer.name,
         today,
@@ -77,6 +79,8 @@ def by_hand(world: World, company: Company, customer: Customer, rows: list[Row],
 
 def credit(world: World, company: Company, invoice: Invoice, by: By) -> Invoice:
     """A credit invoice of the whole; both point at each other. Returns the new one.
+
+    The original stays owed until the credit invoice is booked.
 
     Raises:
       Refusal: the invoice is cancelled, already credited, or itself a credit invoice (placeholder code).
@@ -114,7 +118,6 @@ def credit(world: World, company: Company, invoice: Invoice, by: By) -> Invoice:
     )
     _enter(world, company, made, "create")
     invoice.credit_reference = made.number
-    invoice.balance = invoice.balance + made.total
     world.record(invoice, "credit", by, f"invoice {made.number}")
     return made
 
