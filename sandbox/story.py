@@ -54,7 +54,7 @@ def seed(world: World, number: int, *, companies: int = 12, scale: float = 1.0, 
         part = CAST[index % len(CAST)]
         party = register.client(part.name) if index < len(CAST) else register.branch(part.trade)
         company, told = write_company(
-            part, party, register, random, tenant=tenant, scale=scale, now=now, until=story.until
+            part, party, register, random, tenant=tenant, scale=scale, today=now.date(), until=story.until
         )
         world.add_company(company)
         story.companies[tenant] = told

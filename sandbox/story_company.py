@@ -84,7 +84,7 @@ def write_company(
     *,
     tenant: int,
     scale: float,
-    now: datetime,
+    today: date,
     until: date,
 ) -> tuple[Company, CompanyStory]:
     """One company with all its documents, and its story.
@@ -97,23 +97,22 @@ def write_company(
         Where its customers come from.
     scale
         1 for the cast's number of contracts due tonight; never fewer than those that are examples.
-    now
-        The virtual instant of seeding; its day in Stockholm is tonight.
+    today
+        The virtual day of seeding: tonight.
     until
         The last day on which an expectation falls due.
     """
-    return _Author(part, party, register, random, tenant, now, until).write(scale)
+    return _Author(part, party, register, random, tenant, today, until).write(scale)
 
 
 class _Author:
     def __init__(
-        self, part: Part, party: Party, register: Register, random: Random, tenant: int, now: datetime, until: date
+        self, part: Part, party: Party, register: Register, random: Random, tenant: int, today: date, until: date
     ) -> None:
         self._part = part
         self._register = register
         self._random = random
-        self._now = now
-        self._today = now.astimezone(STOCKHOLM).date()
+        self._today = today
         self._until = until
         self._past: list[_Past] = []
         self._regulars: list[Customer] = []
@@ -285,7 +284,7 @@ class _Author:
             invoices_remaining=random.randrange(1, length // interval) if fixed else 0,
             active=turn is not Reason.INACTIVE,
             finished=turn is Reason.FINISHED,
-            contract_date=months_later(span.start if span else self._today, -interval),
+            contract_date=min(months_later(span.start, -interval) if span else self._today, self._today),
             price_list=customer.price_list,
             terms_of_payment=customer.terms_of_payment,
             vat_included=self._part.prices_with_vat,
@@ -473,9 +472,9 @@ class _Author:
         return wishes.deliver == "finance" and reason is Reason.CUSTOMER_WITHOUT_CITY
 
     def _at(self, day: date, hour: int) -> datetime:
-        """An instant on that day, before the seeding."""
-        minute = self._random.randrange(60)
-        return min(datetime.combine(day, time(hour, minute), STOCKHOLM), self._now - timedelta(minutes=1))
+        """An instant of that day's working hours; of today its first, so that the hour of seeding changes nothing."""
+        instant = datetime.combine(day, time(hour, self._random.randrange(60)), STOCKHOLM)
+        return min(instant, datetime.combine(self._today, time.min, STOCKHOLM))
 
 
 def _bankgiro(random: Random) -> str:
