@@ -16,31 +16,6 @@ _FILTERS = frozenset(
     {"periodstart", "periodend", "documentnumber", "customernumber", "templatenumber", "invoicesremaining"}
 )
 
-_EMAIL_FIELDS: Mapping[str, payload.Read] = {
-    "EmailAddressFrom": payload.text(),
-    "EmailAddressTo": payload.text(),
-    "EmailAddressCC": payload.text(),
-    "EmailAddressBCC": payload.text(),
-    "EmailSubject": payload.text(100),
-    "EmailBody": payload.text(20000),
-}
-_EMAIL_NAMES = {
-    "EmailAddressFrom": "sender",
-    "EmailAddressTo": "to",
-    "EmailAddressCC": "cc",
-    "EmailAddressBCC": "bcc",
-    "EmailSubject": "subject",
-    "EmailBody": "body",
-}
-
-
-def email_fields(value: Any) -> dict[str, Any]:
-    """EmailInformation of a body, by the names of `EmailInformation`."""
-    if not isinstance(value, dict):
-        raise refusals.bad_body()
-    return payload.fields(value, _EMAIL_FIELDS)
-
-
 _FIELDS: payload.Fields = {
     "Active": ("active", payload.yes_no),
     "AdministrationFee": ("administration_fee", payload.money),
@@ -52,7 +27,7 @@ _FIELDS: payload.Fields = {
     "Currency": ("currency", payload.text(3)),
     "CustomerNumber": ("customer_number", payload.text()),
     "DocumentNumber": ("number", payload.whole),
-    "EmailInformation": ("email", email_fields),
+    "EmailInformation": ("email", payload.email),
     "ExternalInvoiceReference1": ("external_reference1", payload.text(80)),
     "ExternalInvoiceReference2": ("external_reference2", payload.text(80)),
     "Freight": ("freight", payload.money),
@@ -68,7 +43,7 @@ _FIELDS: payload.Fields = {
     "Project": ("project", payload.text()),
     "Remarks": ("remarks", payload.text()),
     "TaxReductionType": ("tax_reduction_type", payload.one_of("none", "rot", "rut", "green")),
-    "TemplateNumber": ("template_number", lambda value: None if value is None else payload.whole(value)),
+    "TemplateNumber": ("template_number", payload.optional(payload.whole)),
     "TermsOfDelivery": ("terms_of_delivery", payload.text()),
     "TermsOfPayment": ("terms_of_payment", payload.text()),
     "VATIncluded": ("vat_included", payload.yes_no),

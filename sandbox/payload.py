@@ -41,7 +41,9 @@ def wrapped(call: Call, name: str) -> dict[str, Any]:
 
 
 def fields(given: Mapping[str, Any], known: Fields, read_only: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The values by their names in the books; what is read-only is passed over in silence, since clients send back what they read.
+    """The values by their names in the books.
+
+    What is read-only is passed over in silence, since clients send back what they have read.
 
     Raises:
       Refusal: 2001399 for a field that does not exist; 2000106, 2000108 or 2000134 for a wrong type.
@@ -68,6 +70,11 @@ def text(longest: int = 1024) -> Read:
         return written[:longest]
 
     return read
+
+
+def optional(read: Read) -> Read:
+    """null stays None."""
+    return lambda value: None if value is None else read(value)
 
 
 def one_of(*allowed: str) -> Read:
@@ -113,6 +120,23 @@ def day(value: Any) -> date | None:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
         raise refusals.bad_body() from None
+
+
+_EMAIL_FIELDS: Fields = {
+    "EmailAddressFrom": ("sender", optional(text())),
+    "EmailAddressTo": ("to", text()),
+    "EmailAddressCC": ("cc", optional(text())),
+    "EmailAddressBCC": ("bcc", optional(text())),
+    "EmailSubject": ("subject", text(100)),
+    "EmailBody": ("body", text(20000)),
+}
+
+
+def email(value: Any) -> dict[str, Any]:
+    """EmailInformation, by the names of `books.EmailInformation`."""
+    if not isinstance(value, dict):
+        raise refusals.bad_body()
+    return fields(value, _EMAIL_FIELDS)
 
 
 def _not_numeric(value: Any) -> Refusal:

@@ -4,7 +4,6 @@ The same rules serve both kinds of document (API notes 1.5, 2.4). A row keeps it
 look at a price list again once the row exists.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,7 +13,7 @@ from sandbox.books import Article, Company, Row
 from sandbox.wire import number, round_cents, text_number
 
 _FIELDS: payload.Fields = {
-    "AccountNumber": ("account_number", payload.whole),
+    "AccountNumber": ("account_number", payload.optional(payload.whole)),
     "ArticleNumber": ("article_number", payload.text(50)),
     "CostCenter": ("cost_center", payload.text()),
     "DeliveredQuantity": ("quantity", payload.money),
@@ -22,8 +21,8 @@ _FIELDS: payload.Fields = {
     "Discount": ("discount", payload.money),
     "DiscountType": ("discount_type", payload.one_of("PERCENT", "AMOUNT")),
     "HouseWork": ("housework", payload.yes_no),
-    "HouseWorkHoursToReport": ("housework_hours", lambda value: None if value is None else payload.whole(value)),
-    "HouseWorkType": ("housework_type", lambda value: None if value is None else payload.text()(value)),
+    "HouseWorkHoursToReport": ("housework_hours", payload.optional(payload.whole)),
+    "HouseWorkType": ("housework_type", payload.optional(payload.text())),
     "Price": ("price", payload.money),
     "Project": ("project", payload.text()),
     "RowId": ("row_id", payload.whole),
