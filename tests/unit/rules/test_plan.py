@@ -1,0 +1,658 @@
+"""The plan: every contract gets one verdict, the most useful one, and nothing is ever planned twice or overlapping."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from common.ids import ContractNumber, TenantId
+from common.rules.due import due_on
+from common.rules.periods import Period, add_months, following, follows
+from common.rules.plan import HOLDS, BilledView, ContractView, TenantFacts, Verdict, plan
+from common.rules.policy import Policy
+from common.rules.reasons import REASONS, Reason, explain
+from common.rules.states import Delivery, Status, Step
+
+TENANT = TenantId(4711)
+ONE_DAY = timedelta(days=1)
+FEBRUARY = Period(date(2026, 2, 1), date(2026, 2, 28))
+MARCH = Period(date(2026, 3, 1), date(2026, 3, 31))
+APRIL = Period(date(2026, 4, 1), date(2026, 4, 30))
+FIRST_OF_MARCH = date(2026, 3, 1)
+YEAR = Period(date(2026, 1, 1), date(2026, 12, 31))
+LIVE = Policy(mode="live")
+CONTRACT = ContractView(
+    tenant=TENANT,
+    number=ContractNumber(12),
+    customer_number="100",
+    customer_name="Bryggeriet AB",
+    status="ACTIVE",
+    continuous=True,
+    interval=1,
+    period=MARCH,
+    invoices_remaining=None,
+    total=Decimal("1250.00"),
+    currency="SEK",
+    template=None,
+    paused=False,
+)
+BILLED = BilledView(
+    period=FEBRUARY,
+    generation=1,
+    step=Step.DELIVER,
+    status=Status.DONE,
+    amount=Decimal("1250.00"),
+    invoice_date=date(2026, 2, 1),
+    created_on=date(2026, 2, 1),
+)
+
+
+def live(**said: Any) -> Policy:
+    return Policy(mode="live", **said)
+
+
+def verdict(
+    contract: ContractView = CONTRACT,
+    policy: Policy = LIVE,
+    billed: Sequence[BilledView] = (BILLED,),
+    facts: TenantFacts | None = None,
+    today: date = FIRST_OF_MARCH,
+) -> Verdict:
+    only, *others = plan([(contract, policy, billed)], {TENANT: facts} if facts else {}, today)
+    assert not others
+    return only
+
+
+def previews(
+    contract: ContractView = CONTRACT,
+    policy: Policy = LIVE,
+    billed: Sequence[BilledView] = (BILLED,),
+    facts: TenantFacts | None = None,
+    today: date = FIRST_OF_MARCH,
+    days: int = 62,
+) -> list[Verdict]:
+    _, *later = plan([(contract, policy, billed)], {TENANT: facts} if facts else {}, today, days)
+    return later
+
+
+def periods(found: list[Verdict]) -> list[Period | None]:
+    return [one.period for one in found]
+
+
+# What falls due
+
+
+def test_a_period_that_is_due_is_billed() -> None:
+    found = verdict()
+    assert (found.reason, found.outcome, found.preview) == (Reason.DUE, "bill", False)
+    assert (found.period, found.due_on, found.invoice_date) == (MARCH, FIRST_OF_MARCH, FIRST_OF_MARCH)
+    assert found.amount == Decimal("1250.00")
+
+
+def test_the_first_period_of_a_contract_needs_no_history() -> None:
+    assert verdict(billed=()).outcome == "bill"
+
+
+def test_a_period_is_not_billed_before_its_due_day() -> None:
+    found = verdict(today=date(2026, 2, 28))
+    assert (found.reason, found.outcome, found.due_on) == (Reason.NOT_YET, "none", FIRST_OF_MARCH)
+
+
+def test_a_contract_in_arrears_is_billed_when_its_period_ends() -> None:
+    arrears = live(invoice_on="period_end")
+    assert verdict(policy=arrears, today=date(2026, 3, 30)).reason is Reason.NOT_YET
+    assert verdict(policy=arrears, today=date(2026, 3, 31)).reason is Reason.DUE
+
+
+def test_a_late_billing_is_dated_on_the_day_it_is_made() -> None:
+    assert verdict(today=date(2026, 3, 5)).invoice_date == date(2026, 3, 5)
+
+
+# What is over, stopped, or done already
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [("FINISHED", Reason.FINISHED), ("INACTIVE", Reason.INACTIVE), ("GONE", Reason.INACTIVE), ("", Reason.INACTIVE)],
+)
+def test_only_an_active_contract_is_billed(status: str, reason: Reason) -> None:
+    found = verdict(replace(CONTRACT, status=status))
+    assert (found.reason, found.outcome) == (reason, "none")
+
+
+def test_a_fixed_length_contract_without_invoices_left_is_finished() -> None:
+    assert verdict(replace(CONTRACT, continuous=False, invoices_remaining=0)).reason is Reason.FINISHED
+
+
+def test_a_fixed_length_contract_with_one_invoice_left_is_billed() -> None:
+    assert verdict(replace(CONTRACT, continuous=False, invoices_remaining=1)).reason is Reason.DUE
+
+
+def test_a_continuous_contract_never_finishes_by_count() -> None:
+    assert verdict(replace(CONTRACT, continuous=True, invoices_remaining=0)).reason is Reason.DUE
+
+
+def test_a_contract_without_a_period_is_not_billed() -> None:
+    found = verdict(replace(CONTRACT, period=None))
+    assert (found.reason, found.outcome) == (Reason.NO_PERIOD, "none")
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.VOIDED])
+def test_a_period_in_the_ledger_is_not_billed_again(status: Status) -> None:
+    found = verdict(billed=[replace(BILLED, period=MARCH, step=Step.CREATE, status=status)])
+    assert (found.reason, found.outcome) == (Reason.ALREADY_BILLED, "none")
+    assert found.detail == {"step": "create", "status": status.value}
+
+
+def test_a_period_whose_billing_was_voided_is_billed_again() -> None:
+    voided = replace(BILLED, period=MARCH, status=Status.VOIDED)
+    assert verdict(billed=[voided, BILLED]).outcome == "bill"
+
+
+def test_a_period_set_back_by_hand_to_one_in_the_ledger_is_not_billed_again() -> None:
+    billed = [replace(BILLED, period=APRIL), replace(BILLED, period=MARCH), BILLED]
+    assert verdict(billed=billed).reason is Reason.ALREADY_BILLED
+
+
+def test_a_paused_contract_is_not_billed() -> None:
+    found = verdict(replace(CONTRACT, paused=True))
+    assert (found.reason, found.outcome) == (Reason.PAUSED, "none")
+
+
+# Proposal
+
+
+def test_a_company_in_proposal_mode_sees_what_would_happen() -> None:
+    found = verdict(policy=Policy())
+    assert (found.reason, found.outcome, found.detail) == (Reason.PROPOSAL, "none", {"verdict": "due"})
+    assert (found.due_on, found.invoice_date) == (FIRST_OF_MARCH, FIRST_OF_MARCH)
+
+
+def test_a_company_in_proposal_mode_sees_what_would_be_held() -> None:
+    found = verdict(replace(CONTRACT, total=Decimal(0)), policy=Policy())
+    assert (found.reason, found.outcome) == (Reason.PROPOSAL, "none")
+    assert found.detail == {"verdict": "amount_zero", "amount": "0 SEK"}
+
+
+# Holds
+
+
+def test_a_period_waits_while_an_earlier_one_has_no_invoice_yet() -> None:
+    found = verdict(billed=[replace(BILLED, step=Step.CREATE, status=Status.IN_DOUBT)])
+    assert (found.reason, found.outcome) == (Reason.EARLIER_OPEN, "none")
+    assert found.detail == {"earlier": str(FEBRUARY), "status": "in_doubt"}
+
+
+def test_a_period_does_not_wait_for_an_earlier_one_to_be_bookkept() -> None:
+    assert verdict(billed=[replace(BILLED, step=Step.BOOKKEEP, status=Status.PARKED)]).outcome == "bill"
+
+
+@pytest.mark.parametrize(
+    "period",
+    [Period(date(2026, 3, 1), date(2026, 3, 28)), Period(date(2026, 3, 1), date(2026, 5, 31))],
+    ids=["shorter", "longer"],
+)
+def test_a_period_of_another_length_than_the_interval_is_held(period: Period) -> None:
+    found = verdict(replace(CONTRACT, period=period))
+    assert (found.reason, found.outcome) == (Reason.PERIOD_LENGTH, "hold")
+    assert found.detail == {"period": str(period), "interval": "1 months"}
+
+
+@pytest.mark.parametrize("interval", [None, 0, -1])
+def test_a_contract_whose_interval_makes_no_sense_is_held(interval: int | None) -> None:
+    assert verdict(replace(CONTRACT, interval=interval)).reason is Reason.PERIOD_LENGTH
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        Period(date(2026, 1, 1), date(2026, 1, 31)),
+        Period(date(2026, 2, 15), date(2026, 3, 14)),
+        APRIL,
+    ],
+    ids=["gap", "overlap", "earlier than what is billed"],
+)
+def test_a_period_that_does_not_follow_the_last_billed_one_is_held(last: Period) -> None:
+    found = verdict(billed=[replace(BILLED, period=last)])
+    assert (found.reason, found.outcome) == (Reason.PERIOD_MOVED, "hold")
+    assert found.detail == {"period": str(MARCH), "last_billed": str(last)}
+
+
+def test_a_period_follows_one_that_a_person_skipped() -> None:
+    skipped = replace(BILLED, step=Step.CREATE, status=Status.SKIPPED)
+    assert verdict(billed=[skipped]).outcome == "bill"
+
+
+def test_the_newest_of_many_billings_is_the_one_to_follow() -> None:
+    january = replace(BILLED, period=Period(date(2026, 1, 1), date(2026, 1, 31)))
+    assert verdict(billed=[january, BILLED]).outcome == verdict(billed=[BILLED, january]).outcome == "bill"
+
+
+def test_a_period_that_began_more_than_one_interval_ago_is_held() -> None:
+    assert verdict(today=date(2026, 4, 1)).reason is Reason.DUE
+    found = verdict(today=date(2026, 4, 2))
+    assert (found.reason, found.outcome) == (Reason.CATCH_UP, "hold")
+
+
+def test_in_arrears_the_interval_is_counted_from_the_end_of_the_period() -> None:
+    arrears = live(invoice_on="period_end")
+    assert verdict(policy=arrears, today=date(2026, 4, 30)).reason is Reason.DUE
+    assert verdict(policy=arrears, today=date(2026, 5, 1)).reason is Reason.CATCH_UP
+
+
+def test_a_lead_does_not_make_a_period_older_than_it_is() -> None:
+    assert verdict(policy=live(lead_days=20), today=date(2026, 4, 1)).reason is Reason.DUE
+
+
+def test_a_period_that_falls_due_long_after_it_began_is_not_held_on_its_due_day() -> None:
+    late = live(lead_days=-45)
+    due = date(2026, 4, 15)
+    assert verdict(policy=late, today=due).reason is Reason.DUE
+    assert verdict(policy=late, today=add_months(due, 1) + ONE_DAY).reason is Reason.CATCH_UP
+
+
+def test_old_periods_are_billed_where_the_policy_says_so() -> None:
+    assert verdict(policy=live(catch_up="invoice"), today=date(2026, 9, 1)).outcome == "bill"
+
+
+def test_a_contract_is_invoiced_once_a_day_at_most() -> None:
+    today = date(2026, 3, 5)
+    found = verdict(billed=[replace(BILLED, created_on=today)], today=today)
+    assert (found.reason, found.outcome) == (Reason.ONE_A_DAY, "hold")
+    assert verdict(billed=[replace(BILLED, created_on=today)], today=today + ONE_DAY).outcome == "bill"
+
+
+def test_a_billing_planned_the_evening_before_counts_on_the_day_of_its_invoice() -> None:
+    today = date(2026, 3, 5)
+    evening_before = replace(BILLED, created_on=today - ONE_DAY, invoice_date=today)
+    assert verdict(billed=[evening_before], today=today).reason is Reason.ONE_A_DAY
+
+
+def test_a_period_skipped_today_does_not_count_as_an_invoice() -> None:
+    skipped = replace(BILLED, step=Step.CREATE, status=Status.SKIPPED, created_on=FIRST_OF_MARCH)
+    assert verdict(billed=[skipped]).outcome == "bill"
+
+
+def test_an_invoice_of_nothing_is_held() -> None:
+    found = verdict(replace(CONTRACT, total=Decimal("0.00")))
+    assert (found.reason, found.outcome) == (Reason.AMOUNT_ZERO, "hold")
+
+
+def test_an_invoice_of_nothing_is_billed_where_the_policy_allows_it() -> None:
+    free = replace(BILLED, amount=Decimal(0))
+    assert verdict(replace(CONTRACT, total=Decimal(0)), policy=live(allow_zero=True), billed=[free]).outcome == "bill"
+
+
+@pytest.mark.parametrize("total", ["875.00", "1250.00", "1625.00"])
+def test_an_amount_that_changed_as_much_as_allowed_is_billed(total: str) -> None:
+    assert verdict(replace(CONTRACT, total=Decimal(total))).outcome == "bill"
+
+
+@pytest.mark.parametrize("total", ["874.99", "1625.01", "-1250.00"])
+def test_an_amount_that_changed_more_than_allowed_is_held(total: str) -> None:
+    found = verdict(replace(CONTRACT, total=Decimal(total)))
+    assert (found.reason, found.outcome) == (Reason.AMOUNT_CHANGED, "hold")
+    assert found.detail == {"amount": f"{total} SEK", "last_billed": "1250.00 SEK", "allowed_change": "30 %"}
+
+
+def test_the_policy_says_how_much_an_amount_may_change() -> None:
+    raised = replace(CONTRACT, total=Decimal("1300.00"))
+    assert verdict(raised, policy=live(amount_change_percent=4)).outcome == "bill"
+    assert verdict(raised, policy=live(amount_change_percent=3)).reason is Reason.AMOUNT_CHANGED
+
+
+def test_an_amount_after_an_invoice_of_nothing_is_held() -> None:
+    assert verdict(billed=[replace(BILLED, amount=Decimal(0))]).reason is Reason.AMOUNT_CHANGED
+
+
+def test_an_amount_is_compared_with_what_was_invoiced_and_not_with_what_was_skipped() -> None:
+    skipped = replace(BILLED, step=Step.CREATE, status=Status.SKIPPED, amount=Decimal(9000))
+    january = replace(BILLED, period=Period(date(2026, 1, 1), date(2026, 1, 31)))
+    assert verdict(billed=[skipped, january]).outcome == "bill"
+
+
+def test_what_is_not_known_of_an_amount_holds_nothing() -> None:
+    assert verdict(replace(CONTRACT, total=None)).outcome == "bill"
+    assert verdict(billed=[replace(BILLED, amount=None)]).outcome == "bill"
+
+
+def test_a_locked_period_holds_what_is_to_be_bookkept() -> None:
+    locked = TenantFacts(locked_until=FIRST_OF_MARCH)
+    found = verdict(policy=live(bookkeep=True), facts=locked)
+    assert (found.reason, found.outcome) == (Reason.PERIOD_LOCKED, "hold")
+    assert found.detail == {"invoice_date": "2026-03-01", "locked_until": "2026-03-01"}
+    assert verdict(policy=live(bookkeep=False), facts=locked).outcome == "bill"
+
+
+def test_the_day_after_a_locked_period_can_be_bookkept() -> None:
+    locked = TenantFacts(locked_until=date(2026, 2, 28))
+    assert verdict(policy=live(bookkeep=True), facts=locked).outcome == "bill"
+
+
+def test_a_missing_financial_year_holds_what_is_to_be_bookkept() -> None:
+    facts = TenantFacts(years=(Period(date(2025, 1, 1), date(2025, 12, 31)),))
+    found = verdict(policy=live(bookkeep=True), facts=facts)
+    assert (found.reason, found.outcome) == (Reason.YEAR_MISSING, "hold")
+    assert verdict(policy=live(bookkeep=False), facts=facts).outcome == "bill"
+
+
+def test_a_company_that_has_no_financial_year_at_all_cannot_bookkeep() -> None:
+    assert verdict(policy=live(bookkeep=True), facts=TenantFacts(years=())).reason is Reason.YEAR_MISSING
+
+
+@pytest.mark.parametrize("facts", [None, TenantFacts(), TenantFacts(years=(YEAR,))])
+def test_an_invoice_in_a_known_year_or_in_years_unknown_is_billed(facts: TenantFacts | None) -> None:
+    assert verdict(policy=live(bookkeep=True), facts=facts).outcome == "bill"
+
+
+def test_the_locked_period_is_asked_about_the_date_that_the_invoice_gets() -> None:
+    locked = TenantFacts(locked_until=date(2026, 3, 31))
+    assert verdict(policy=live(bookkeep=True), facts=locked, today=date(2026, 4, 1)).outcome == "bill"
+
+
+@pytest.mark.parametrize("deliver", [Delivery.CUSTOMER, Delivery.EINVOICE, Delivery.PRINT])
+def test_a_way_of_delivery_that_cannot_be_gone_is_held(deliver: Delivery) -> None:
+    found = verdict(policy=live(deliver=deliver, bookkeep=True))
+    assert (found.reason, found.outcome) == (Reason.DELIVERY_UNSUPPORTED, "hold")
+
+
+@pytest.mark.parametrize("deliver", [Delivery.NONE, Delivery.EMAIL, Delivery.FINANCE])
+def test_a_way_of_delivery_that_can_be_gone_is_billed(deliver: Delivery) -> None:
+    assert verdict(policy=live(deliver=deliver, bookkeep=True)).outcome == "bill"
+
+
+def test_fakturatjanster_takes_only_swedish_crowns() -> None:
+    finance = live(deliver=Delivery.FINANCE, bookkeep=True)
+    found = verdict(replace(CONTRACT, currency="EUR"), policy=finance)
+    assert (found.reason, found.detail) == (
+        Reason.DELIVERY_UNSUPPORTED,
+        {"deliver": "finance", "currency": "EUR", "needs": "SEK"},
+    )
+    assert verdict(replace(CONTRACT, currency=""), policy=finance).outcome == "bill"
+
+
+def test_fakturatjanster_takes_only_what_is_bookkept() -> None:
+    assert verdict(policy=live(deliver=Delivery.FINANCE)).reason is Reason.DELIVERY_UNSUPPORTED
+
+
+# Which reason is told first: each case has this flaw and all those after it.
+
+FLAWS: list[tuple[Reason, dict[str, Any]]] = [
+    (Reason.FINISHED, {"status": "FINISHED"}),
+    (Reason.NO_PERIOD, {"period": None}),
+    (Reason.ALREADY_BILLED, {"billed": [replace(BILLED, period=MARCH, step=Step.CREATE, status=Status.HELD)]}),
+    (Reason.PAUSED, {"paused": True}),
+    (Reason.NOT_YET, {"today": date(2026, 2, 28)}),
+    (Reason.PROPOSAL, {"mode": "proposal"}),
+    (Reason.EARLIER_OPEN, {"billed": [replace(BILLED, step=Step.CREATE, status=Status.HELD)]}),
+    (Reason.PERIOD_LENGTH, {"interval": 2}),
+    (Reason.PERIOD_MOVED, {"billed": [replace(BILLED, period=Period(date(2026, 1, 1), date(2026, 1, 31)))]}),
+    (Reason.CATCH_UP, {"today": date(2026, 5, 31)}),
+    (Reason.ONE_A_DAY, {"billed": [replace(BILLED, created_on=date(2026, 5, 31))]}),
+    (Reason.AMOUNT_ZERO, {"total": Decimal(0)}),
+    (Reason.AMOUNT_CHANGED, {"total": Decimal(1)}),
+    (Reason.PERIOD_LOCKED, {"locked_until": date(2026, 5, 31)}),
+    (Reason.YEAR_MISSING, {"years": ()}),
+    (Reason.DELIVERY_UNSUPPORTED, {"deliver": Delivery.PRINT}),
+]
+
+
+@pytest.mark.parametrize("nth", range(len(FLAWS)), ids=[reason.value for reason, _ in FLAWS])
+def test_the_most_useful_reason_is_told_first(nth: int) -> None:
+    case: dict[str, Any] = {"today": date(2026, 5, 31), "mode": "live", "catch_up": "invoice"}
+    for reason, flaw in reversed(FLAWS[nth:]):
+        case.update({"catch_up": "hold"} if reason is Reason.CATCH_UP else flaw)
+    view = {name: case.pop(name) for name in ("status", "period", "paused", "interval", "total") if name in case}
+    facts = TenantFacts(locked_until=case.pop("locked_until", None), years=case.pop("years", None))
+    today, billed = case.pop("today"), case.pop("billed", [BILLED])
+    found = verdict(replace(CONTRACT, **view), Policy(bookkeep=True, **case), billed, facts, today)
+    assert found.reason is FLAWS[nth][0]
+
+
+# Previews
+
+
+def test_without_days_there_is_no_preview() -> None:
+    assert previews(days=0) == []
+
+
+def test_a_preview_shows_the_later_periods_as_they_fall_due() -> None:
+    found = previews(days=61)
+    assert periods(found) == [APRIL, Period(date(2026, 5, 1), date(2026, 5, 31))]
+    assert [(one.reason, one.due_on, one.invoice_date) for one in found] == [
+        (Reason.DUE, date(2026, 4, 1), date(2026, 4, 1)),
+        (Reason.DUE, date(2026, 5, 1), date(2026, 5, 1)),
+    ]
+    assert all(one.preview and one.outcome == "none" for one in found)
+
+
+def test_a_preview_ends_with_the_days_asked_for() -> None:
+    assert periods(previews(days=30)) == []
+    assert periods(previews(days=31)) == [APRIL]
+
+
+def test_a_preview_shows_the_current_period_on_its_due_day() -> None:
+    today = date(2026, 2, 20)
+    found = previews(today=today, days=10)
+    assert [(one.period, one.reason, one.due_on, one.invoice_date) for one in found] == [
+        (MARCH, Reason.DUE, FIRST_OF_MARCH, FIRST_OF_MARCH)
+    ]
+    assert previews(today=today, days=8) == []
+
+
+def test_a_preview_shows_no_more_than_a_fixed_length_contract_has_left() -> None:
+    fixed = replace(CONTRACT, continuous=False, invoices_remaining=3)
+    assert len(previews(fixed, days=365)) == 2
+    assert len(previews(fixed, days=365, today=date(2026, 2, 20))) == 3
+
+
+def test_a_preview_goes_on_from_a_period_that_is_billed_already() -> None:
+    billed = replace(BILLED, period=MARCH, created_on=FIRST_OF_MARCH)
+    assert periods(previews(billed=[billed], days=31)) == [APRIL]
+
+
+def test_a_preview_foresees_a_year_that_is_missing() -> None:
+    facts = TenantFacts(years=(YEAR,))
+    found = previews(policy=live(bookkeep=True), facts=facts, days=310)
+    assert [one.reason for one in found[-2:]] == [Reason.DUE, Reason.YEAR_MISSING]
+
+
+def test_a_preview_compares_the_amount_with_the_last_invoice_once() -> None:
+    raised = replace(CONTRACT, total=Decimal(5000))
+    billed = replace(BILLED, period=MARCH, created_on=FIRST_OF_MARCH)
+    assert [one.reason for one in previews(raised, billed=[billed])] == [Reason.AMOUNT_CHANGED, Reason.DUE]
+
+
+def test_a_preview_of_a_backlog_bills_one_a_day() -> None:
+    found = previews(policy=live(catch_up="invoice"), today=date(2026, 5, 15), days=10)
+    assert [(one.period, one.invoice_date) for one in found] == [
+        (APRIL, date(2026, 5, 16)),
+        (Period(date(2026, 5, 1), date(2026, 5, 31)), date(2026, 5, 17)),
+    ]
+
+
+def test_a_preview_of_a_company_in_proposal_mode_is_a_proposal() -> None:
+    assert {one.reason for one in previews(policy=Policy())} == {Reason.PROPOSAL}
+
+
+@pytest.mark.parametrize("view", [{"paused": True}, {"status": "INACTIVE"}, {"period": None}, {"interval": None}])
+def test_nothing_is_foreseen_of_a_contract_that_stands_still(view: dict[str, Any]) -> None:
+    assert previews(replace(CONTRACT, **view), days=365) == []
+
+
+def test_a_period_at_the_end_of_the_calendar_stops_nobody_elses_plan() -> None:
+    endless = replace(CONTRACT, period=Period(date(2026, 3, 1), date.max))
+    ordinary = replace(CONTRACT, number=ContractNumber(13))
+    found = plan([(endless, LIVE, [BILLED]), (ordinary, LIVE, [BILLED])], {}, FIRST_OF_MARCH, 31)
+    assert [one.reason for one in found] == [Reason.PERIOD_LENGTH, Reason.DUE, Reason.DUE]
+
+
+# Whatever the contracts
+
+DAYS = st.dates(date(2025, 6, 1), date(2027, 6, 1))
+PERIODS = st.one_of(
+    st.builds(lambda day, months: Period(day, add_months(day, months) - ONE_DAY), DAYS, st.sampled_from([1, 3, 12])),
+    st.builds(lambda day, length: Period(day, day + timedelta(days=length)), DAYS, st.integers(0, 400)),
+)
+AMOUNTS = st.none() | st.decimals(-1000, 10_000, places=2)
+BILLINGS = st.builds(
+    BilledView,
+    period=PERIODS,
+    generation=st.just(1),
+    step=st.sampled_from(Step),
+    status=st.sampled_from(Status),
+    amount=AMOUNTS,
+    invoice_date=st.none() | DAYS,
+    created_on=DAYS,
+)
+CONTRACTS = st.builds(
+    ContractView,
+    tenant=st.just(TENANT),
+    number=st.just(ContractNumber(12)),
+    customer_number=st.just("100"),
+    customer_name=st.just("Bryggeriet AB"),
+    status=st.sampled_from(["ACTIVE", "ACTIVE", "ACTIVE", "INACTIVE", "FINISHED", "GONE"]),
+    continuous=st.booleans(),
+    interval=st.none() | st.sampled_from([0, 1, 3, 12]),
+    period=st.none() | PERIODS,
+    invoices_remaining=st.none() | st.integers(0, 12),
+    total=AMOUNTS,
+    currency=st.sampled_from(["SEK", "EUR", ""]),
+    template=st.none(),
+    paused=st.booleans(),
+)
+POLICIES = st.builds(
+    Policy,
+    mode=st.sampled_from(["live", "live", "proposal"]),
+    bookkeep=st.booleans(),
+    deliver=st.sampled_from(Delivery),
+    invoice_on=st.sampled_from(["period_start", "period_end"]),
+    lead_days=st.integers(-60, 60),
+    invoice_day=st.none() | st.integers(1, 31) | st.just("last"),
+    invoice_month=st.sampled_from(["before", "same", "after"]),
+    invoice_date=st.sampled_from(["due_day", "period_start"]),
+    catch_up=st.sampled_from(["hold", "invoice"]),
+    allow_zero=st.booleans(),
+)
+FACTS = st.builds(
+    TenantFacts, locked_until=st.none() | DAYS, years=st.none() | st.lists(PERIODS, max_size=2).map(tuple)
+)
+CASES = st.tuples(CONTRACTS, POLICIES, st.lists(BILLINGS, max_size=3))
+
+
+@given(st.lists(CASES, max_size=5), FACTS, DAYS, st.integers(0, 90))
+def test_every_contract_gets_exactly_one_verdict(
+    cases: list[tuple[ContractView, Policy, list[BilledView]]], facts: TenantFacts, today: date, days: int
+) -> None:
+    found = [one for one in plan(cases, {TENANT: facts}, today, days) if not one.preview]
+    assert [(one.contract, one.period) for one in found] == [(contract, contract.period) for contract, _, _ in cases]
+
+
+@given(CASES, FACTS, DAYS)
+def test_the_same_question_has_the_same_answer(
+    case: tuple[ContractView, Policy, list[BilledView]], facts: TenantFacts, today: date
+) -> None:
+    assert list(plan([case], {TENANT: facts}, today, 60)) == list(plan([case], {TENANT: facts}, today, 60))
+
+
+@given(CASES, FACTS, DAYS)
+def test_every_verdict_can_be_told(
+    case: tuple[ContractView, Policy, list[BilledView]], facts: TenantFacts, today: date
+) -> None:
+    for one in plan([case], {TENANT: facts}, today, 60):
+        assert explain(one.reason, **one.detail).startswith(REASONS[one.reason].title)
+
+
+@given(CASES, FACTS, DAYS)
+def test_what_is_billed_or_held_has_its_period_due_day_and_date(
+    case: tuple[ContractView, Policy, list[BilledView]], facts: TenantFacts, today: date
+) -> None:
+    found = next(plan([case], {TENANT: facts}, today))
+    assert (found.outcome == "hold") == (found.reason in HOLDS)
+    assert (found.outcome == "bill") == (found.reason is Reason.DUE)
+    if found.outcome != "none":
+        assert found.period is not None
+        assert found.due_on is not None
+        assert found.due_on <= today
+        assert found.invoice_date is not None
+        assert found.invoice_date >= today
+
+
+@given(CASES, FACTS, DAYS)
+def test_nothing_is_inserted_for_a_company_in_proposal_mode(
+    case: tuple[ContractView, Policy, list[BilledView]], facts: TenantFacts, today: date
+) -> None:
+    contract, policy, billed = case
+    proposal = policy.model_copy(update={"mode": "proposal"})
+    assert next(plan([(contract, proposal, billed)], {TENANT: facts}, today)).outcome == "none"
+
+
+@given(CASES, FACTS, DAYS)
+def test_no_period_that_overlaps_a_billed_one_is_billed_without_a_persons_yes(
+    case: tuple[ContractView, Policy, list[BilledView]], facts: TenantFacts, today: date
+) -> None:
+    found = next(plan([case], {TENANT: facts}, today))
+    if found.outcome == "bill" and found.period is not None:
+        for billing in case[2]:
+            assert billing.status is Status.VOIDED or billing.period.end < found.period.start
+
+
+# A story: day after day, with a Fortnox that moves the period when the invoice is made
+
+
+def years_of(contract: ContractView, policy: Policy, first: date, days: int) -> list[Verdict]:
+    billed: list[BilledView] = []
+    made: list[Verdict] = []
+    for today in (first + timedelta(days=day) for day in range(days + 1)):
+        found = verdict(contract, policy, billed[-1:], today=today)
+        if found.outcome == "bill" and found.period is not None and contract.interval is not None:
+            made.append(found)
+            billed.append(
+                BilledView(found.period, 1, Step.DELIVER, Status.DONE, found.amount, found.invoice_date, today)
+            )
+            contract = replace(contract, period=following(found.period, contract.interval))
+    return made
+
+
+@given(
+    start=st.dates(date(2026, 1, 1), date(2026, 12, 31)),
+    interval=st.sampled_from([1, 2, 3, 6, 12]),
+    policy=POLICIES,
+)
+def test_day_after_day_every_period_is_billed_once_on_its_due_day(start: date, interval: int, policy: Policy) -> None:
+    assume(start.day <= 28)
+    policy = policy.model_copy(update={"mode": "live", "deliver": Delivery.NONE})
+    period = Period(start, add_months(start, interval) - ONE_DAY)
+    first = due_on(period, policy)
+    made = years_of(replace(CONTRACT, interval=interval, period=period), policy, first, 800)
+    assert made[0].period == period
+    assert len(made) >= 800 // (interval * 31)
+    for earlier, later in pairwise(made):
+        assert earlier.period is not None
+        assert later.period is not None
+        assert follows(earlier.period, later.period)
+    assert all(one.due_on == one.invoice_date or policy.invoice_date == "period_start" for one in made)
+
+
+@given(
+    start=st.dates(date(2026, 1, 1), date(2026, 12, 31)),
+    interval=st.sampled_from([1, 3, 12]),
+    policy=POLICIES,
+    late=st.integers(-40, 70),
+)
+def test_the_preview_is_what_happens(start: date, interval: int, policy: Policy, late: int) -> None:
+    assume(start.day <= 28)
+    policy = policy.model_copy(update={"mode": "live", "deliver": Delivery.NONE, "catch_up": "invoice"})
+    contract = replace(CONTRACT, interval=interval, period=Period(start, add_months(start, interval) - ONE_DAY))
+    first = due_on(contract.period or MARCH, policy) + timedelta(days=late)
+    foreseen = [one for one in plan([(contract, policy, [])], {}, first, 200) if one.reason is Reason.DUE]
+    happened = years_of(contract, policy, first, 200)
+    assert [(one.period, one.due_on, one.invoice_date) for one in foreseen] == [
+        (one.period, one.due_on, one.invoice_date) for one in happened
+    ]
