@@ -506,6 +506,9 @@ class Fortnox:
             raise RuntimeError("A permit is good for one request; ask for another.")
         permit.spent = True
         request, tenant, phase = f"{method} {path}", permit.tenant, _Phase()
+        own_headers = {"Authorization": f"Bearer {permit.token.value}"}
+        if body is not None:
+            own_headers["Content-Type"] = "application/json"
         status, headers, content = 0, _NO_HEADERS, b""
         started_at, began = self._clock.now(), boottime()
         try:
@@ -514,7 +517,9 @@ class Fortnox:
                 URL(f"{self._api}{path}", encoded=True),
                 params=params,
                 json=body,
-                headers={"Authorization": f"Bearer {permit.token.value}"},
+                headers=own_headers,
+                # Fortnox minds a content type that it does not know (code 1000031), and aiohttp would make one up.
+                skip_auto_headers=("Content-Type",),
                 allow_redirects=False,
                 trace_request_ctx=phase,
             ) as response:
