@@ -6,7 +6,7 @@ it did, and never change anything.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
@@ -37,7 +37,7 @@ def summarise(world: World) -> dict[str, object]:
     """Compare the live contract invoices made since the seeding with what the story expects by the virtual today.
 
     Live: neither cancelled, nor credited, nor a credit invoice. The answer is JSON-able: `clean`; a list for each
-    `Kind`, whose entries name tenant, contract, period and invoices, and say in a sentence what is wrong; `counts` (what
+    `Kind`, whose entries name tenant, contract, period and invoices, and say in words what is wrong; `counts` (what
     was due and to be made, and what was created, booked and delivered); `failures` (for each stated reason how many
     periods are expected to fail for it, and how many did just that); the same counts for each of `companies`. `problem`
     says why nothing can be clean when the clock has passed the last expectation, and is null otherwise.
@@ -110,6 +110,7 @@ class _Verdict:
         self._sendings: dict[int, list[Delivery]] = defaultdict(list)
         for delivery in company.outbox:
             self._sendings[delivery.invoice].append(delivery)
+        self._vouchers = Counter(voucher.invoice for voucher in company.vouchers)
         live = [invoice for invoice in company.invoices.values() if invoice.contract_reference and _is_live(invoice)]
         self._older = [invoice for invoice in live if invoice.created_by is By.SEED]
         self._new = [invoice for invoice in live if invoice.created_by is not By.SEED]
@@ -180,6 +181,8 @@ class _Verdict:
             yield Kind.WRONG_BOOKING, f"is booked, and should not be. {expectation.why}".strip()
         if expectation.booked and not invoice.booked:
             yield Kind.WRONG_BOOKING, "is not booked, and should be"
+        if invoice.booked and self._vouchers[invoice.number] != 1:
+            yield Kind.WRONG_BOOKING, f"has {self._vouchers[invoice.number]} vouchers instead of one"
         for what in self._misdeliveries(invoice, expectation):
             yield Kind.WRONG_DELIVERY, what
 
