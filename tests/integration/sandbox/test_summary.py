@@ -296,6 +296,19 @@ def test_a_hand_over_made_unasked_is_wrong(world: World, night: Carried) -> None
     assert lists(world).keys() == {"wrong_delivery"}
 
 
+def test_a_hand_over_for_reminders_only_is_wrong(world: World, night: Carried) -> None:
+    one, invoice = one_where(night, lambda one: one.delivery == "finance")
+    company_of(world, one).hand_overs[invoice.number].service = "REMINDER"
+    assert lists(world).keys() == {"wrong_delivery"}
+
+
+def test_a_contract_invoice_without_a_period_is_unexpected(world: World, night: Carried) -> None:
+    one, invoice = night[0]
+    copied(company_of(world, one), invoice, period_start=None, period_end=None)
+    [entry] = lists(world)["unexpected"]
+    assert (entry["period_start"], entry["period_end"]) == (None, None)
+
+
 def test_an_older_invoice_sent_again_is_wrong(world: World, night: Carried) -> None:
     company = next(iter(world))
     past = next(
