@@ -84,8 +84,9 @@ class Doorbell:
                     await self._hear(pubsub, tried)
             except RedisError as error:
                 _log.warning("bell_silent", bell=self._name, error=str(error))
+            finally:
                 tried.set()
-                await asyncio.sleep(_RECONNECT_DELAY)
+            await asyncio.sleep(_RECONNECT_DELAY)
 
     async def _hear(self, pubsub: PubSub, tried: asyncio.Event) -> None:
         while True:
