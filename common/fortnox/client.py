@@ -60,7 +60,7 @@ IDLE_CONNECTION = 15.0
 """Seconds after which an unused connection is closed by us, rather than found closed by an effect."""
 PAGE = 500
 """Rows asked for at a time: the most that Fortnox gives (API notes 9.2)."""
-READ_PAUSES = (0.25, 1.0, 3.0)
+READ_PAUSES = (0.2, 0.6, 1.8)
 """Seconds between the tries of a read, so four tries at most."""
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})

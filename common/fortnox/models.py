@@ -68,6 +68,8 @@ def _day(value: object) -> object:
         if len(text) > 10:
             datetime.fromisoformat(text)
         return date.fromisoformat(text[:10])
+    if isinstance(value, int | float | Decimal):
+        raise ValueError(f"{value} is not a day")
     return value
 
 
