@@ -1,0 +1,245 @@
+"""The control API under /_sandbox/: what a test, a benchmark or the demo asks that Fortnox would not answer.
+
+Never limited, never faulted, never logged. Everything here is the sandbox's own; a client under test must not use it.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from sandbox import finance, making, person
+from sandbox.books import Company, Delivery, World
+from sandbox.faults import Rule, path_pattern
+from sandbox.gateway import Gateway
+from sandbox.journal import Entry
+from sandbox.refusals import Refusal
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class ClockChange(BaseModel):
+    """`set` first, then `move`, then `frozen`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    set: datetime | None = Field(None, description="An instant; without a zone it is Stockholm's wall clock.")
+    move: float | None = Field(None, description="Seconds; negative goes back.")
+    frozen: bool | None = None
+
+
+class Seed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    companies: int = Field(12, ge=1)
+    scale: float = Field(1.0, gt=0)
+
+
+class Control:
+    """The control endpoints of one world."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._world: World = gateway.world
+
+    def add_to(self, app: web.Application) -> None:
+        add = app.router.add_route
+        for method, path, handler in (
+            ("GET", "state", self.state),
+            ("GET", "requests", self.requests),
+            ("DELETE", "requests", self.forget_requests),
+            ("GET", "faults", self.faults),
+            ("POST", "faults", self.add_fault),
+            ("DELETE", "faults", self.clear_faults),
+            ("DELETE", "faults/{id}", self.remove_fault),
+            ("GET", "clock", self.clock),
+            ("PUT", "clock", self.change_clock),
+            ("GET", "behaviour", self.behaviour),
+            ("PATCH", "behaviour", self.change_behaviour),
+            ("POST", "seed", self.seed),
+            ("GET", "wishes", self.wishes),
+            ("GET", "summary", self.summary),
+            ("POST", "companies", self.add_company),
+            ("PATCH", "companies/{tenant}", self.change_company),
+            ("POST", "companies/{tenant}/person", self.act_as_person),
+            ("POST", "companies/{tenant}/revoke", self.revoke),
+            ("GET", "outbox", self.outbox),
+        ):
+            add(method, f"/_sandbox/{path}", _guarded(handler))
+        add("*", "/_sandbox/{path:.*}", _unknown)
+
+    async def state(self, request: web.Request) -> web.Response:
+        """The whole world, or one company with ?tenant=."""
+        for company in self._world:
+            finance.ripen(self._world, company)
+        if "tenant" in request.query:
+            return _json(_dump(self._company(request.query["tenant"])))
+        return _json({"companies": {str(company.tenant): _dump(company) for company in self._world}})
+
+    async def requests(self, request: web.Request) -> web.Response:
+        """The log. Filters: tenant, method, path (a glob), status, fault, since (Unix s), after (number), limit."""
+        query = request.query
+        wanted = path_pattern(query.get("path", "**"))
+        chosen = [entry for entry in self._gateway.journal if _matches(entry, query) and wanted.fullmatch(entry.path)]
+        limit = int(query.get("limit", len(chosen)))
+        return _json({"requests": [entry.as_json() for entry in chosen[-limit:] if limit]})
+
+    async def forget_requests(self, _: web.Request) -> web.Response:
+        self._gateway.journal.clear()
+        return web.Response(status=204)
+
+    async def faults(self, _: web.Request) -> web.Response:
+        return _json({"faults": [fault.as_json() for fault in self._gateway.faults.all()]})
+
+    async def add_fault(self, request: web.Request) -> web.Response:
+        fault = self._gateway.faults.add(Rule.model_validate(await request.json()))
+        return _json(fault.as_json(), 201)
+
+    async def clear_faults(self, _: web.Request) -> web.Response:
+        self._gateway.faults.clear()
+        return web.Response(status=204)
+
+    async def remove_fault(self, request: web.Request) -> web.Response:
+        known = self._gateway.faults.remove(int(request.match_info["id"]))
+        return web.Response(status=204 if known else 404)
+
+    async def clock(self, _: web.Request) -> web.Response:
+        clock = self._world.clock
+        return _json({"now": clock.now().isoformat(), "today": clock.today().isoformat(), "frozen": clock.frozen})
+
+    async def change_clock(self, request: web.Request) -> web.Response:
+        change = ClockChange.model_validate(await request.json())
+        clock = self._world.clock
+        if change.set is not None:
+            clock.set(change.set)
+        if change.move is not None:
+            clock.move(timedelta(seconds=change.move))
+        if change.frozen is not None:
+            (clock.freeze if change.frozen else clock.run)()
+        return await self.clock(request)
+
+    async def behaviour(self, _: web.Request) -> web.Response:
+        return _json(self._world.behaviour.model_dump(mode="json"))
+
+    async def change_behaviour(self, request: web.Request) -> web.Response:
+        """All of it or none; placeholder codes are merged."""
+        change: dict[str, Any] = await request.json()
+        current = self._world.behaviour.model_dump()
+        if isinstance(change.get("placeholder_codes"), dict):
+            change["placeholder_codes"] = {**current["placeholder_codes"], **change["placeholder_codes"]}
+        checked = type(self._world.behaviour).model_validate({**current, **change})
+        for name in change:
+            setattr(self._world.behaviour, name, getattr(checked, name))
+        return await self.behaviour(request)
+
+    async def seed(self, request: web.Request) -> web.Response:
+        """Replaces the companies; answers what each of them wishes of the product."""
+        from sandbox import story  # the story is long to load, and only wanted when asked for
+
+        asked = Seed.model_validate(await request.json())
+        story.seed(self._world, asked.number, companies=asked.companies, scale=asked.scale)
+        return await self.wishes(request)
+
+    async def wishes(self, _: web.Request) -> web.Response:
+        from sandbox import story
+
+        return _json({"companies": story.story_wishes(self._world)})
+
+    async def summary(self, _: web.Request) -> web.Response:
+        from sandbox import summary
+
+        for company in self._world:
+            finance.ripen(self._world, company)
+        return _json(summary.summarise(self._world))
+
+    async def add_company(self, request: web.Request) -> web.Response:
+        return _json(_dump(making.make_company(self._world, await request.json())), 201)
+
+    async def change_company(self, request: web.Request) -> web.Response:
+        company = self._company(request.match_info["tenant"])
+        return _json(_dump(making.change_company(self._world, company, await request.json())))
+
+    async def act_as_person(self, request: web.Request) -> web.Response:
+        company = self._company(request.match_info["tenant"])
+        return _json(person.do(self._world, company, person.Deed.model_validate(await request.json())), 201)
+
+    async def revoke(self, request: web.Request) -> web.Response:
+        """End the tenant's tokens now; with {"consent": false} no new one is given either."""
+        company = self._company(request.match_info["tenant"])
+        given = await request.json() if request.can_read_body else {}
+        company.consented = bool(given.get("consent", company.consented))
+        return _json({"revoked": self._gateway.tokens.revoke(company.tenant), "consent": company.consented})
+
+    async def outbox(self, request: web.Request) -> web.Response:
+        """Everything sent, oldest first within each company; ?tenant= for one."""
+        wanted = request.query.get("tenant")
+        companies = [self._company(wanted)] if wanted is not None else list(self._world)
+        sent = [
+            {"tenant": company.tenant, **_delivery_adapter().dump_python(delivery, mode="json")}
+            for company in companies
+            for delivery in company.outbox
+        ]
+        return _json({"outbox": sent})
+
+    def _company(self, tenant: str) -> Company:
+        company = self._world.companies.get(int(tenant))
+        if company is None:
+            raise LookupError(f"There is no company {tenant} in the sandbox; it has {sorted(self._world.companies)}.")
+        return company
+
+
+def _guarded(handler: Handler) -> Handler:
+    """Turn what a caller can do wrong into an answer that says what to do."""
+
+    async def guarded(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except ValidationError as error:
+            return _json({"error": json.loads(error.json(include_url=False, include_context=False))}, 400)
+        except Refusal as refusal:
+            return _json({"error": refusal.message, "code": refusal.code, "status": refusal.status}, 409)
+        except LookupError as error:
+            return _json({"error": str(error)}, 404)
+        except ValueError as error:
+            return _json({"error": str(error)}, 400)
+
+    return guarded
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    return _json({"error": f"The control API has no {request.method} {request.path}; see sandbox/control.py."}, 404)
+
+
+def _matches(entry: Entry, query: Any) -> bool:
+    return (
+        ("tenant" not in query or entry.tenant == int(query["tenant"]))
+        and ("method" not in query or entry.method == query["method"].upper())
+        and ("status" not in query or str(entry.status) == query["status"])
+        and ("fault" not in query or entry.fault == query["fault"])
+        and ("since" not in query or entry.arrived >= float(query["since"]))
+        and ("after" not in query or entry.number > int(query["after"]))
+    )
+
+
+@cache
+def _company_adapter() -> TypeAdapter[Company]:
+    return TypeAdapter(Company)
+
+
+@cache
+def _delivery_adapter() -> TypeAdapter[Delivery]:
+    return TypeAdapter(Delivery)
+
+
+def _dump(company: Company) -> dict[str, Any]:
+    dumped: dict[str, Any] = _company_adapter().dump_python(company, mode="json")
+    return dumped
+
+
+def _json(document: object, status: int = 200) -> web.Response:
+    return web.json_response(document, status=status)
