@@ -266,7 +266,7 @@ class _Author:
 
     def _drafted(self, turn: Turn, customer: Customer, interval: int, span: Span | None) -> Contract:
         random, company = self._random, self._company
-        rows = [] if turn is Reason.NO_ROWS else self._rows(customer)
+        rows = [] if turn is Reason.NO_ROWS else self._rows(customer, interval)
         if turn is Reason.ZERO_TOTAL:
             for row in rows:
                 row.price = Decimal(0)
@@ -284,7 +284,7 @@ class _Author:
             invoices_remaining=random.randrange(1, length // interval) if fixed else 0,
             active=turn is not Reason.INACTIVE,
             finished=turn is Reason.FINISHED,
-            contract_date=min(months_later(span.start, -interval) if span else self._today, self._today),
+            contract_date=months_later(span.start if span else self._today, -2 * interval),
             price_list=customer.price_list,
             terms_of_payment=customer.terms_of_payment,
             vat_included=self._part.prices_with_vat,
@@ -300,14 +300,14 @@ class _Author:
         contract.deeds.append(Deed(contract.modified_at, "create", By.SEED))
         return company.add_contract(contract)
 
-    def _rows(self, customer: Customer) -> list[Row]:
+    def _rows(self, customer: Customer, months: int) -> list[Row]:
         random = self._random
         goods = random.sample(self._part.goods, min(random.choice((1, 1, 1, 2, 2, 3)), len(self._part.goods)))
         return [
             Row(
                 article_number=good.number,
                 description=good.description,
-                quantity=self._quantity(good),
+                quantity=self._quantity(good, months),
                 price=self._agreed_price(good, customer),
                 vat=Decimal(good.vat),
                 account_number=good.account,
@@ -317,8 +317,10 @@ class _Author:
             for good in goods
         ]
 
-    def _quantity(self, good: Good) -> Decimal:
+    def _quantity(self, good: Good, months: int) -> Decimal:
         whole = Decimal(self._random.randint(1, good.most))
+        if good.unit == "mån":
+            return whole * months
         return whole / 2 if good.unit == "tim" else whole
 
     def _agreed_price(self, good: Good, customer: Customer) -> Decimal:
@@ -344,7 +346,7 @@ class _Author:
         for turn in range(times):
             customer = self._random.choice(self._regulars)
             day = self._today - timedelta(days=self._random.randint(5, 120))
-            past = _Past(day, customer, self._rows(customer), cancelled=turn == 0)
+            past = _Past(day, customer, self._rows(customer, 1), cancelled=turn == 0)
             self._past.append(past)
             if turn == 1:
                 rows = totals.negated(past.rows)
