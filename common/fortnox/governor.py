@@ -37,12 +37,13 @@ def governor_url(redis_url: str) -> str:
 
     It has its own since the broker's maintenance scans all keys of the broker's (design, section 9).
     """
-    parts = urlsplit(redis_url)
-    query = dict(parse_qsl(parts.query))
-    if "db" in query or parts.scheme == "unix":
-        query["db"] = str(int(query.get("db", 0)) + 1)
-        return urlunsplit(parts._replace(query=urlencode(query)))
-    return urlunsplit(parts._replace(path=f"/{int(parts.path.strip('/') or 0) + 1}"))
+    address, _, query = redis_url.partition("?")
+    options = dict(parse_qsl(query))
+    parts = urlsplit(address)
+    if "db" in options or parts.scheme == "unix":
+        return f"{address}?{urlencode(options | {'db': int(options.get('db', 0)) + 1})}"
+    path = f"/{int(parts.path.strip('/') or 0) + 1}"
+    return urlunsplit(parts._replace(path=path, query=query))
 
 
 def governor_redis(redis_url: str) -> Redis:
