@@ -1,0 +1,102 @@
+"""Shows and changes the policy (regler) of the bureau, of a company, or of a contract."""
+
+from collections.abc import Collection, Mapping
+from datetime import time
+from enum import Enum
+
+from avtalsmotor.cli.actions.known import known_contract, known_tenant
+from avtalsmotor.cli.policy_options import name_of
+from avtalsmotor.cli.printing import Column, Row, print_json, print_table, say
+from avtalsmotor.cli.session import open_session, user
+from common.ledger import policies
+from common.rules.policy import Policy, PolicyChoice, decided_by, resolve
+
+WHEN_IT_ACTS = (
+    "Changed. What is more cautious than before holds at once, for everything not yet called;"
+    " what is less cautious holds for what is planned from now on."
+)
+
+
+async def of_bureau(choice: PolicyChoice, unsaid: Collection[str], as_json: bool) -> None:
+    async with open_session() as (_, ledger):
+        changed = _says(choice, unsaid)
+        if changed:
+            await policies.change(ledger, "bureau", choice, user(), unsay=unsaid)
+        levels = {"bureau": await policies.get(ledger, "bureau")}
+    _print({}, levels, changed, as_json)
+
+
+async def of_tenant(number: int, choice: PolicyChoice, unsaid: Collection[str], as_json: bool) -> None:
+    async with open_session() as (_, ledger):
+        tenant = await known_tenant(ledger, number)
+        changed = _says(choice, unsaid)
+        if changed:
+            await policies.change(ledger, "tenant", choice, user(), tenant=tenant.id, unsay=unsaid)
+        book = await policies.load(ledger, tenant.id)
+    _print({"tenant": tenant.id, "name": tenant.name}, book.levels_of(tenant.id), changed, as_json)
+
+
+async def of_contract(number: int, contract: int, choice: PolicyChoice, unsaid: Collection[str], as_json: bool) -> None:
+    async with open_session() as (_, ledger):
+        view = (await known_contract(ledger, number, contract)).view
+        changed = _says(choice, unsaid)
+        if changed:
+            await policies.change(
+                ledger, "contract", choice, user(), tenant=view.tenant, contract=view.number, unsay=unsaid
+            )
+        book = await policies.load(ledger, view.tenant)
+    subject = {"tenant": view.tenant, "contract": view.number}
+    _print(subject, book.levels_of(view.tenant, view.template, view.number), changed, as_json)
+
+
+def _says(choice: PolicyChoice, unsaid: Collection[str]) -> bool:
+    return bool(choice.model_dump(exclude_none=True) or unsaid)
+
+
+def _print(subject: Mapping[str, object], levels: Mapping[str, PolicyChoice], changed: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({**subject, **as_dict(levels)})
+        return
+    print_levels(levels)
+    if changed:
+        say()
+        say(WHEN_IT_ACTS)
+
+
+def as_dict(levels: Mapping[str, PolicyChoice]) -> dict[str, object]:
+    """The resolved policy, and for each field the level that decided it."""
+    return {"policy": dict(resolve(*levels.values())), "decided_by": decided_by(levels)}
+
+
+def print_levels(levels: Mapping[str, PolicyChoice]) -> None:
+    """Every rule, its value, and the level that decided it."""
+    policy, deciders = resolve(*levels.values()), decided_by(levels)
+    print_table(
+        [Column("Rule", whole=True), Column("Value", whole=True), Column("Decided by", whole=True)],
+        [
+            Row([name_of(field), told(value), deciders[field]], "quiet" if deciders[field] == "default" else "plain")
+            for field, value in policy
+        ],
+    )
+
+
+def told(value: object) -> str:
+    """A value of the policy as a person reads it, and could type it."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case time():
+            return f"{value:%H:%M}"
+        case Enum():
+            return str(value.value)
+    return str(value)
+
+
+def in_short(policy: Policy) -> str:
+    """What happens to an invoice once it is made: `bookkeep, email`; `create only` when nothing more does."""
+    parts = ["bookkeep"] if policy.bookkeep else []
+    if policy.deliver.value != "none":
+        parts.append(policy.deliver.value)
+    return ", ".join(parts) or "create only"

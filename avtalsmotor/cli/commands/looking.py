@@ -1,0 +1,62 @@
+"""The commands on the whole bureau: what will happen, how it stands, and its rules."""
+
+from typing import Annotated
+
+import typer
+
+from avtalsmotor.cli.failure import run
+from avtalsmotor.cli.options import AsJson, ByTenant, OnDay
+from avtalsmotor.cli.policy_options import Said, takes_policy
+
+
+@takes_policy
+def policy(said: Said, as_json: AsJson = False) -> None:
+    """Show or change the rules (regler) of the whole bureau.
+
+    Without options: every rule, its value, and whether the bureau or the default decided it. A company's own rules
+    (`tenants policy`) and a contract's (`contracts policy`) override these.
+    """
+    from avtalsmotor.cli.actions import policies
+
+    choice, unsaid = said.choice(), said.unsaid()
+    run(policies.of_bureau(choice, unsaid, as_json))
+
+
+def plan(
+    tenant: ByTenant = None,
+    date: OnDay = None,
+    days: Annotated[
+        int, typer.Option("--days", metavar="N", min=0, max=3660, help="Also what falls due within N days.")
+    ] = 0,
+    no_read: Annotated[
+        bool, typer.Option("--no-read", help="Do not read Fortnox first: plan with what was last read.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What would be invoiced now, contract by contract, and why.
+
+    Reads the contracts from Fortnox, then asks the same rules as the producer does. Creates nothing.
+
+    \b
+    avtalsmotor plan                       today, all companies
+    avtalsmotor plan --tenant 12345 --days 31
+    avtalsmotor plan --date 2026-12-01 --json
+    """
+    from avtalsmotor.cli.actions import plan as action
+
+    run(action.plan(tenant, date, days, as_json, read=not no_read))
+
+
+def status(as_json: AsJson = False) -> None:
+    """How it stands, and everything that needs a person.
+
+    Companies with their figures, queues with their depth, and each thing to mend or decide, in words."""
+    from avtalsmotor.cli.actions import status as action
+
+    run(action.status(as_json))
+
+
+def declare(app: typer.Typer) -> None:
+    app.command()(policy)
+    app.command()(plan)
+    app.command()(status)

@@ -1,0 +1,89 @@
+"""`avtalsmotor tenants ...`: the companies (klientföretag)."""
+
+from typing import Annotated
+
+import typer
+
+from avtalsmotor.cli.failure import run
+from avtalsmotor.cli.options import AsJson, Tenant, Why
+from avtalsmotor.cli.policy_options import Said, takes_first_policy, takes_policy
+
+app = typer.Typer(help="The companies (klientföretag): add, look, choose rules, pause.", no_args_is_help=True)
+
+
+@app.command()
+@takes_first_policy
+def add(
+    tenant_id: Annotated[
+        int,
+        typer.Option("--tenant-id", metavar="N", help="The company's number in Fortnox (tenantId, DatabaseNumber)."),
+    ],
+    said: Said,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="TEXT", help="What to call it; else its name in Fortnox.")
+    ] = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not ask Fortnox whether the company can be reached.")
+    ] = False,
+) -> None:
+    """Add a company, and say how its contracts are to be invoiced.
+
+    Asks Fortnox for the company first. Without --live nothing is invoiced: `avtalsmotor plan` shows what would be, and
+    `avtalsmotor tenants resume N` sets it going.
+
+    \b
+    avtalsmotor tenants add --tenant-id 12345
+    avtalsmotor tenants add --tenant-id 12345 --live --bookkeep --deliver email
+    """
+    from avtalsmotor.cli.actions import tenants
+
+    run(tenants.add(tenant_id, name, said.choice(), check=not no_check))
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """All companies, with their rules in short."""
+    from avtalsmotor.cli.actions import tenants
+
+    run(tenants.list_(as_json))
+
+
+@app.command()
+def show(tenant: Tenant, as_json: AsJson = False) -> None:
+    """One company: facts, figures, rules, and what stops it."""
+    from avtalsmotor.cli.actions import tenants
+
+    run(tenants.show(tenant, as_json))
+
+
+@app.command()
+@takes_policy
+def policy(tenant: Tenant, said: Said, as_json: AsJson = False) -> None:
+    """Show or change the rules of one company.
+
+    Without options: every rule, its value, and which level decided it. A rule said here overrides the bureau's, and is
+    overridden by that of a contract.
+    """
+    from avtalsmotor.cli.actions import policies
+
+    choice, unsaid = said.choice(), said.unsaid()
+    run(policies.of_tenant(tenant, choice, unsaid, as_json))
+
+
+@app.command()
+def pause(tenant: Tenant, why: Why = "") -> None:
+    """Stop one company at once, until `resume`."""
+    from avtalsmotor.cli.actions import stops
+
+    run(stops.pause_tenant(tenant, why))
+
+
+@app.command()
+def resume(tenant: Tenant, why: Why = "") -> None:
+    """Set one company going: ends its pause, and sets it live.
+
+    From now on its due contracts are invoiced for real. See `avtalsmotor plan --tenant N` first.
+    """
+    from avtalsmotor.cli.actions import stops
+
+    run(stops.resume_tenant(tenant, why))

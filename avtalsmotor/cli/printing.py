@@ -1,0 +1,170 @@
+"""Prints what a command found: a table for a person, or JSON for a program.
+
+On a terminal the tables are Rich's, in modest colours; anywhere else they are plain text in columns, at full width and
+with nothing cut off. Numbers and amounts are never shortened.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Literal
+
+import typer
+
+from common.clock import STOCKHOLM
+
+Tone = Literal["plain", "good", "attention", "quiet"]
+"""What a row is to the reader; a colour on a terminal, nothing elsewhere."""
+
+_STYLES: Mapping[Tone, str] = {"plain": "", "good": "green", "attention": "yellow", "quiet": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Parameters:
+      heading: "" for none.
+      number: set to the right, and never broken.
+      whole: never broken into lines, even where a terminal is narrow.
+    """
+
+    heading: str
+    number: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cells of a row, one for each column."""
+
+    cells: Sequence[str]
+    tone: Tone = "plain"
+
+
+def say(text: str = "") -> None:
+    """A line on standard output."""
+    typer.echo(clean(text))
+
+
+def heading(text: str) -> None:
+    """A line above what belongs together, with an empty one before it."""
+    say()
+    typer.secho(clean(text), bold=True)
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    """Prints the rows under their headings; nothing at all for no rows."""
+    if not rows:
+        return
+    if sys.stdout.isatty():
+        _print_rich(columns, rows)
+    else:
+        _print_plain(columns, rows)
+
+
+def _print_rich(columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_header=any(c.heading for c in columns))
+    for column in columns:
+        table.add_column(
+            column.heading, justify="right" if column.number else "left", no_wrap=column.number or column.whole
+        )
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row.cells), style=_STYLES[row.tone] or None)
+    Console().print(table)
+
+
+def _print_plain(columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    lines = [[clean(cell) for cell in row.cells] for row in rows]
+    if any(column.heading for column in columns):
+        lines.insert(0, [column.heading for column in columns])
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        cells = [
+            cell.rjust(width) if column.number else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        ]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def clean(text: str) -> str:
+    """The text without control characters: a customer's name must not be able to steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def print_json(value: object) -> None:
+    """Prints a value as JSON: days and instants (UTC) in ISO 8601, money as strings so that it stays exact."""
+    typer.echo(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Enum():
+            return value.value
+        case None | bool() | int() | float() | str():
+            return value
+        case Decimal():
+            return amount(value)
+        case datetime() | date():
+            return value.isoformat()
+        case time():
+            return f"{value:%H:%M}"
+        case timedelta():
+            return value.total_seconds()
+        case Mapping():
+            return {str(name): _plain(entry) for name, entry in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(entry) for entry in value]
+        case _:
+            raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def amount(value: Decimal) -> str:
+    """`1250.00`: two decimals, as Fortnox keeps money; more only if there are more."""
+    exponent = value.normalize().as_tuple().exponent
+    decimals = max(2, -exponent) if isinstance(exponent, int) else 2
+    return f"{value:.{decimals}f}"
+
+
+def money(value: Decimal | None, currency: str) -> str:
+    """`12 345.00 SEK`; empty when it is not known."""
+    if value is None:
+        return ""
+    whole, _, fraction = amount(value).partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(digits):,}".replace(",", " ") + f".{fraction} {currency or 'SEK'}"
+
+
+def day(value: date | None) -> str:
+    """`2026-12-01`; empty for none."""
+    return value.isoformat() if value is not None else ""
+
+
+def instant(value: datetime | None) -> str:
+    """`2026-12-01 08:00:05`, Swedish time; empty for none."""
+    return f"{value.astimezone(STOCKHOLM):%Y-%m-%d %H:%M:%S}" if value is not None else ""
+
+
+def age(value: timedelta | None) -> str:
+    """`4 s`, `12 min`, `3 h`, `2 days`; empty for none."""
+    if value is None:
+        return ""
+    seconds = value.total_seconds()
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 company`, `2 companies`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
