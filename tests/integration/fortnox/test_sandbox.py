@@ -1,0 +1,292 @@
+"""The client against the sandbox: every endpoint it uses, in both editions, and the faults that double invoices."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from common.clock import STOCKHOLM
+from common.fortnox import errors
+from common.fortnox.client import Fortnox, Permit
+from common.fortnox.models import Contract, Invoice
+from common.ids import ContractNumber, InvoiceNumber
+from sandbox import making, server
+from sandbox.behaviour import Behaviour
+from sandbox.books import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Company, World
+from sandbox.clock import Clock
+from sandbox.faults import Rule
+from tests.integration.fortnox.conftest import TENANT, settings_for
+
+TODAY = date(2026, 4, 1)
+
+OLDER = Behaviour()
+NEWER = Behaviour(
+    edition="newer",
+    create_answer="Invoice",
+    contract_reference="string",
+    continuous_remaining="empty",
+    unlocked="null",
+    retry_after="seconds",
+    flip_envelopes=True,
+)
+both_editions = pytest.mark.parametrize("behaviour", [OLDER, NEWER], ids=["older", "newer"])
+
+
+@pytest.fixture
+def behaviour() -> Behaviour:
+    return OLDER
+
+
+@pytest.fixture
+async def sandbox(behaviour: Behaviour) -> AsyncIterator[server.Running]:
+    world = World(clock=Clock(datetime(2026, 4, 1, 9, tzinfo=STOCKHOLM)), behaviour=behaviour.model_copy(deep=True))
+    running = await server.start(world)
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+def company(sandbox: server.Running) -> Company:
+    contract = {
+        "customer_number": "1",
+        "period_start": "2026-04-01",
+        "period_end": "2026-04-30",
+        "rows": [{"article_number": "A1", "quantity": "2"}],
+    }
+    return making.make_company(
+        sandbox.world,
+        {
+            "tenant": TENANT,
+            "name": "Bageriet AB",
+            "customers": [
+                {
+                    "number": "1",
+                    "name": "Kund AB",
+                    "email": "faktura@kund.example",
+                    "address1": "Gatan 1",
+                    "zip_code": "111 11",
+                    "city": "Stad",
+                }
+            ],
+            "articles": [{"number": "A1", "description": "Support", "price": "1000.50"}],
+            "contracts": [contract, contract | {"active": False}],
+        },
+    )
+
+
+@pytest.fixture
+async def opened(sandbox: server.Running, redis: Redis) -> AsyncIterator[Callable[..., Awaitable[Fortnox]]]:
+    async with AsyncExitStack() as stack:
+
+        async def opener(**changes: object) -> Fortnox:
+            credentials = {
+                "fortnox_client_id": DEFAULT_CLIENT_ID,
+                "fortnox_client_secret": SecretStr(DEFAULT_CLIENT_SECRET),
+            }
+            fortnox = await Fortnox.open(settings_for(sandbox.url, **(credentials | changes)), redis)
+            stack.push_async_callback(fortnox.close)
+            await fortnox.governor.vouch()
+            return fortnox
+
+        yield opener
+
+
+@pytest.fixture
+async def fortnox(opened: Callable[..., Awaitable[Fortnox]], company: Company) -> Fortnox:
+    return await opened()
+
+
+async def create(fortnox: Fortnox, contract: int = 1) -> Contract | Invoice:
+    permit = await fortnox.permit(TENANT)
+    return (await fortnox.create_invoice(permit, ContractNumber(contract), invoice_date=TODAY)).value
+
+
+@both_editions
+async def test_an_invoice_goes_all_the_way(fortnox: Fortnox, company: Company, behaviour: Behaviour) -> None:
+    listing = await fortnox.contracts(TENANT)
+    (item,) = (read.value for read in listing.rows)
+    assert (item.document_number, item.status, item.invoice_interval) == (1, "ACTIVE", 1)
+    assert (item.period_start, item.period_end) == (date(2026, 4, 1), date(2026, 4, 30))
+    assert listing.complete
+    assert await fortnox.newest_invoice(TENANT) is None
+
+    made = await create(fortnox)
+    if behaviour.create_answer == "Invoice":
+        assert isinstance(made, Invoice)
+    else:
+        assert isinstance(made, Contract)
+        assert made.period_start == date(2026, 5, 1)
+
+    (found,) = (await fortnox.invoices(TENANT, above=None, contract_invoices_only=True)).rows
+    number = found.value.document_number
+    invoice = (await fortnox.invoice(TENANT, number)).value
+    assert invoice.contract_reference == 1
+    assert (invoice.invoice_period_start, invoice.invoice_period_end) == (date(2026, 4, 1), date(2026, 4, 30))
+    assert (invoice.invoice_date, invoice.booked, invoice.sent, invoice.credit) == (TODAY, False, False, False)
+    assert invoice.invoice_rows is not None
+    assert invoice.invoice_rows[0].price == Decimal("1000.50")
+    assert await fortnox.newest_invoice(TENANT) == number
+
+    booked = (await fortnox.bookkeep(await fortnox.permit(TENANT), number)).value
+    assert booked.booked is True
+    assert booked.rows_digest == invoice.rows_digest
+
+    sent = (await fortnox.email(await fortnox.permit(TENANT), number)).value
+    assert sent.sent is True
+    assert [delivery.to for delivery in company.outbox] == ["faktura@kund.example"]
+
+
+@both_editions
+async def test_an_invoice_is_handed_over_and_ripens(
+    fortnox: Fortnox, sandbox: server.Running, company: Company
+) -> None:
+    await create(fortnox)
+    await fortnox.bookkeep(await fortnox.permit(TENANT), InvoiceNumber(1))
+
+    reply = await fortnox.hand_over(await fortnox.permit(TENANT), InvoiceNumber(1), send_method="EMAIL")
+    assert (reply.http_status, reply.value.status) == (201, "UNKNOWN")
+
+    sandbox.world.clock.move(timedelta(seconds=sandbox.world.behaviour.finance_delay + 1))
+    assert (await fortnox.finance_invoice(TENANT, InvoiceNumber(1))).value.status == "OPEN"
+    assert (await fortnox.invoice(TENANT, InvoiceNumber(1))).value.nox_finans is True
+
+
+@both_editions
+async def test_the_company_and_its_registers_can_be_read(fortnox: Fortnox, company: Company) -> None:
+    assert (await fortnox.company(TENANT)).database_number == TENANT
+    assert (await fortnox.company_settings(TENANT)).bg == "5050-1055"
+    assert date(2026, 1, 1) in [year.from_date for year in await fortnox.financial_years(TENANT)]
+    assert await fortnox.locked_period(TENANT) is None
+    company.locked_until = date(2026, 3, 31)
+    assert await fortnox.locked_period(TENANT) == date(2026, 3, 31)
+    assert [read.value.name for read in (await fortnox.customers(TENANT)).rows] == ["Kund AB"]
+    assert (await fortnox.customer(TENANT, "1")).value.zip_code == "111 11"
+    assert [read.value.sales_price for read in (await fortnox.articles(TENANT)).rows] == [Decimal("1000.50")]
+    assert [read.value.price for read in (await fortnox.prices(TENANT)).rows] == [Decimal("1000.50")]
+
+
+@both_editions
+async def test_all_contracts_of_a_large_company_are_listed(
+    fortnox: Fortnox, sandbox: server.Running, company: Company
+) -> None:
+    contract = {"customer_number": "1", "period_start": "2026-04-01", "period_end": "2026-04-30"}
+    making.change_company(sandbox.world, company, {"contracts": [contract] * 1000})
+
+    active = await fortnox.contracts(TENANT)
+    every = await fortnox.contracts(TENANT, status=None)
+
+    assert (len(active.rows), active.complete) == (1001, True)
+    assert (len(every.rows), every.complete) == (1002, True)
+
+
+Call = Callable[[Fortnox, Permit], Awaitable[object]]
+Count = Callable[[Company], int]
+
+EFFECTS: dict[str, tuple[str, Call, Count]] = {
+    "createinvoice": (
+        "/3/contracts/*/createinvoice",
+        lambda fortnox, permit: fortnox.create_invoice(permit, ContractNumber(1), invoice_date=TODAY),
+        lambda company: len(company.invoices) - 1,
+    ),
+    "bookkeep": (
+        "/3/invoices/*/bookkeep",
+        lambda fortnox, permit: fortnox.bookkeep(permit, InvoiceNumber(1)),
+        lambda company: len(company.vouchers),
+    ),
+    "email": (
+        "/3/invoices/*/email",
+        lambda fortnox, permit: fortnox.email(permit, InvoiceNumber(1)),
+        lambda company: len(company.outbox),
+    ),
+    "noxfinans": (
+        "/3/noxfinansinvoices",
+        lambda fortnox, permit: fortnox.hand_over(permit, InvoiceNumber(1), send_method="EMAIL"),
+        lambda company: len(company.hand_overs),
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "call", "count"), EFFECTS.values(), ids=EFFECTS.keys())
+@pytest.mark.parametrize(
+    ("kind", "doubt"),
+    [("cut_after", errors.Broken), ("error_after", errors.Faulty), ("hang_after", errors.TimedOut)],
+)
+async def test_an_effect_that_fortnox_carried_out_without_telling_is_carried_out_once(
+    opened: Callable[..., Awaitable[Fortnox]],
+    sandbox: server.Running,
+    company: Company,
+    path: str,
+    call: Call,
+    count: Count,
+    kind: Any,
+    doubt: type[errors.InDoubt],
+) -> None:
+    fortnox = await opened(call_timeout=1.0)
+    sandbox.world.behaviour.finance_needs_booking = False
+    await create(fortnox)
+    rule = sandbox.gateway.faults.add(Rule(kind=kind, path=path))
+
+    with pytest.raises(doubt):
+        await call(fortnox, await fortnox.permit(TENANT))
+
+    assert count(company) == 1
+    assert rule.hits == 1
+
+
+@both_editions
+async def test_refusals_are_told_apart(fortnox: Fortnox, company: Company) -> None:
+    with pytest.raises(errors.Missing) as missing:
+        await fortnox.invoice(TENANT, InvoiceNumber(99))
+    assert missing.value.code == 2000434
+
+    await create(fortnox)
+    company.locked_until = date(2026, 4, 30)
+    with pytest.raises(errors.Invalid) as locked:
+        await fortnox.bookkeep(await fortnox.permit(TENANT), InvoiceNumber(1))
+    assert locked.value.code == 2000401
+    assert locked.value.x_uid
+
+    company.scopes.discard("noxfinansinvoice")
+    with pytest.raises(errors.Forbidden) as scope:
+        await fortnox.hand_over(await fortnox.permit(TENANT), InvoiceNumber(1), send_method="EMAIL")
+    assert scope.value.code == 2000663
+
+
+async def test_wrong_credentials_are_told_in_fortnox_own_words(
+    opened: Callable[..., Awaitable[Fortnox]], company: Company
+) -> None:
+    fortnox = await opened(fortnox_client_secret=SecretStr("wrong"))
+
+    with pytest.raises(errors.TokenRefused, match="The client credentials are invalid"):
+        await fortnox.contracts(TENANT)
+
+
+async def test_a_withdrawn_consent_is_a_refusal(fortnox: Fortnox, company: Company) -> None:
+    company.consented = False
+
+    with pytest.raises(errors.TokenRefused):
+        await fortnox.contracts(TENANT)
+
+
+async def test_tokens_that_were_ended_are_replaced_by_the_next_read(fortnox: Fortnox, sandbox: server.Running) -> None:
+    await fortnox.contracts(TENANT)
+    sandbox.gateway.tokens.revoke(TENANT)
+
+    assert len((await fortnox.contracts(TENANT)).rows) == 1
+
+
+async def test_two_clients_together_stay_under_the_exact_limit(
+    opened: Callable[..., Awaitable[Fortnox]], sandbox: server.Running, company: Company
+) -> None:
+    one, other = await opened(), await opened()
+
+    await asyncio.gather(*(client.contract(TENANT, ContractNumber(1)) for client in (one, other) for _ in range(20)))
+
+    statuses = [entry.status for entry in sandbox.gateway.journal if entry.path.startswith("/3/")]
+    assert statuses == [200] * 40
