@@ -1,8 +1,10 @@
 """No more than 25 requests in any window, first come first served, in all processes together."""
 
 import asyncio
+import contextlib
 import itertools
 import multiprocessing
+import random
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from typing import NamedTuple
@@ -99,6 +101,34 @@ async def test_four_processes_share_one_window_and_are_served_in_the_order_in_wh
     for one, other in itertools.permutations(taken, 2):
         if one.answered < other.asked:
             assert one.earliest <= other.latest, "served before one that came earlier"
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_is_asked_in_whatever_order_the_booked_slots_keep_to_the_window(
+    governor: Governor, redis: Redis, seed: int
+) -> None:
+    """Slots are booked far into the future here, and read where they are kept, so nothing has to be waited for."""
+    chance = random.Random(seed)
+    booked: list[int] = []
+    not_before = 0
+    for _ in range(300):
+        match chance.choices(["slot", "impatient", "room", "throttle"], [20, 3, 3, 1])[0]:
+            case "slot":
+                await governor.slot(TENANT, 3600)
+                booked.append(int(await redis.lindex("governor:{client}:1001:slots", 0) or 0))
+                assert booked[-1] >= not_before
+            case "impatient":
+                with contextlib.suppress(NoSlot):
+                    await governor.slot(TENANT, 0)
+                    booked.append(int(await redis.lindex("governor:{client}:1001:slots", 0) or 0))
+            case "room":
+                await governor.room(TENANT, chance.uniform(0, 20))
+            case "throttle":
+                await governor.throttle(TENANT, chance.choice([None, 0, chance.uniform(0, 60)]))
+                not_before = int(await redis.get("governor:{client}:1001:throttled") or 0)
+
+    assert booked == sorted(booked)
+    assert min(later - earlier for earlier, later in zip(booked, booked[25:], strict=False)) >= 5_250_000
 
 
 async def test_25_slots_are_free_at_once_and_the_next_a_window_later(governor: Governor) -> None:

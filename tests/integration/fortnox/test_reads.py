@@ -1,11 +1,13 @@
 """Reads are tried again within bounds, survive every shape of paging, and drop nothing in silence."""
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from common.clock import boottime
 from common.fortnox import errors
 from common.fortnox.client import PAGE, Fortnox
 from common.ids import ContractNumber, InvoiceNumber
@@ -121,6 +123,19 @@ async def test_a_throttled_read_holds_the_tenant_back_in_another_client(opened: 
     with pytest.raises(errors.NoSlot) as no_slot:
         await other.permit(TENANT, max_wait=5)
     assert 29 < no_slot.value.wait <= 30
+
+
+async def test_a_429_holds_back_also_those_who_had_booked_a_slot_before_it(opened: Opener) -> None:
+    one, other = await opened(), await opened()
+    await one.governor.throttle(TENANT, 1.0)
+    waiting = asyncio.create_task(one.permit(TENANT))
+    while await other.governor.room(TENANT, 1.1) == 25:  # noqa: ASYNC110 - the slot is booked in Redis, not here
+        await asyncio.sleep(0.01)
+
+    await other.governor.throttle(TENANT, 2.0)
+    throttled_at = boottime()
+
+    assert (await waiting).granted_at - throttled_at >= 1.99
 
 
 @pytest.mark.parametrize(
