@@ -95,7 +95,7 @@ def spans(period: Period, months: int) -> bool:
     Both 31 January..27 February and 28 February..30 March are one month: a day that a short month lacks may have been
     moved to its last day at the start or after the end.
     """
-    if months < 1 or period.end == date.max:
+    if period.end == date.max:
         return False
     after = period.end + _ONE_DAY
     return add_months(period.start, months) == after or add_months(after, -months) == period.start

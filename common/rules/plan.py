@@ -158,11 +158,10 @@ def plan(
         allowed = facts.get(contract.tenant, unknown)
         verdict = _verdict(contract, policy, billed, allowed, today)
         yield verdict
-        if days > 0 and verdict.reason not in _WITHOUT_FUTURE:
+        if days > 0:
             yield from _previews(verdict, billed, allowed, today, today + timedelta(days=days))
 
 
-_WITHOUT_FUTURE = frozenset({Reason.FINISHED, Reason.INACTIVE, Reason.NO_PERIOD, Reason.PAUSED})
 _DELIVERIES = frozenset({Delivery.NONE, Delivery.EMAIL, Delivery.FINANCE})
 
 _Hold = tuple[Reason, dict[str, str]]
@@ -313,7 +312,7 @@ def _previews(
 ) -> Iterator[Verdict]:
     contract, policy, period = verdict.contract, verdict.policy, verdict.period
     if period is None or verdict.due_on is None:
-        return
+        return  # finished, inactive, paused: nothing is foreseen of what stands still
     done = _billing_of(period, billed)
     if done is None:
         on = max(verdict.due_on, today)

@@ -28,15 +28,18 @@ def _clock_time(value: object) -> object:
     return value
 
 
-def _without_zone(value: time | Literal["any"]) -> time | Literal["any"]:
-    if value != "any" and value.tzinfo is not None:
+def _as_on_a_clock_face(value: time | Literal["any"]) -> time | Literal["any"]:
+    if value == "any":
+        return value
+    if value.tzinfo is not None:
         raise ValueError("expected a time of day in Sweden, without a time zone")
-    return value
+    # The fold says which of two equal hours is meant, and would move the instant by an hour twice a year.
+    return value.replace(fold=0)
 
 
 LeadDays = Annotated[int, Field(ge=-366, le=366)]
 InvoiceDay = Annotated[int, Field(ge=1, le=31)] | Literal["last"]
-DeliverFrom = Annotated[time | Literal["any"], BeforeValidator(_clock_time), AfterValidator(_without_zone)]
+DeliverFrom = Annotated[time | Literal["any"], BeforeValidator(_clock_time), AfterValidator(_as_on_a_clock_face)]
 Percent = Annotated[int, Field(ge=0)]
 
 

@@ -457,6 +457,11 @@ def test_a_preview_goes_on_from_a_period_that_is_billed_already() -> None:
     assert periods(previews(billed=[billed], days=31)) == [APRIL]
 
 
+def test_a_preview_goes_on_from_a_period_whose_invoice_is_not_made_yet() -> None:
+    waiting = replace(BILLED, period=MARCH, created_on=FIRST_OF_MARCH, step=Step.CREATE, status=Status.WAITING)
+    assert [(one.period, one.reason) for one in previews(billed=[waiting], days=31)] == [(APRIL, Reason.DUE)]
+
+
 def test_a_preview_foresees_a_year_that_is_missing() -> None:
     facts = TenantFacts(years=(YEAR,))
     found = previews(policy=live(bookkeep=True), facts=facts, days=310)

@@ -220,3 +220,9 @@ def test_a_choice_that_makes_no_sense_is_refused(said: dict[str, Any]) -> None:
 )
 def test_a_time_of_day_is_read_as_people_write_it(said: Any, understood: Any) -> None:
     assert PolicyChoice(deliver_from=said).deliver_from == understood
+
+
+def test_a_time_of_day_does_not_say_which_of_two_equal_hours_it_means() -> None:
+    understood = PolicyChoice(deliver_from=time(2, 30, fold=1)).deliver_from
+    assert isinstance(understood, time)
+    assert understood.fold == 0
