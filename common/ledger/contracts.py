@@ -1,11 +1,22 @@
-"""The mirror of the contracts: what was last read of each. An older read never overwrites a newer one."""
+"""The mirror of the contracts: what was last read of each.
+
+An older read never overwrites a newer one, and what a listing does not show is not refreshed (design, section 6).
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.ids import ContractNumber, TenantId
 from common.ledger.database import Ledger
-from common.ledger.records import Contract
+from common.ledger.records import GONE, Contract
+from common.ledger.schema import bureau, contracts, tenants
+from common.rules.periods import Period
+from common.rules.plan import ContractView
 
 
 async def mirror(
@@ -16,13 +27,113 @@ async def mirror(
     complete: bool,
     started_at: datetime | None = None,
 ) -> None:
-    """With `complete` (a full listing of the active ones, begun at `started_at`) contracts it did not show become GONE."""
-    raise NotImplementedError
+    """Takes in what was read; a row that was read later than this one stays. Pauses are a person's, and stay.
+
+    Parameters:
+      complete: `rows` are all active contracts. Those that it does not show, and that were not read since it began,
+        become `GONE`.
+      started_at: when the listing began; without it, the earliest read of `rows`.
+    """
+    began = started_at or min((row.read_at for row in rows), default=None)
+
+    async def work(connection: AsyncConnection) -> None:
+        if rows:
+            # In one order everywhere: two listings of a company must not wait for each other in a circle.
+            values = [_values_of(tenant, row) for row in sorted(rows, key=lambda row: row.view.number)]
+            await connection.execute(_UPSERT[ledger.is_sqlite], values)
+        if complete and began is not None:
+            # What the listing shows was read since it began, by itself or by something later.
+            await connection.execute(
+                update(contracts)
+                .where(
+                    contracts.c.tenant == tenant,
+                    contracts.c.read_at < began,
+                    contracts.c.status != GONE,
+                )
+                .values(status=GONE)
+            )
+
+    await ledger.transact(work)
 
 
 async def get(ledger: Ledger, tenant: TenantId, number: ContractNumber) -> Contract | None:
-    raise NotImplementedError
+    """One contract; `None` if it was never seen."""
+    async with ledger.reading() as connection:
+        statement = select_contracts(tenant).where(contracts.c.number == number)
+        row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else contract_of(row)
 
 
 async def of_tenant(ledger: Ledger, tenant: TenantId | None = None) -> list[Contract]:
-    raise NotImplementedError
+    """The contracts of one company, or of all, by company and number."""
+    async with ledger.reading() as connection:
+        return [contract_of(row) for row in await connection.execute(select_contracts(tenant))]
+
+
+def select_contracts(tenant: TenantId | None) -> Select[Any]:
+    """The statement whose rows `contract_of` reads."""
+    statement = (
+        select(contracts, or_(contracts.c.paused, tenants.c.paused, bureau.c.paused).label("stopped"))
+        .join(tenants, tenants.c.id == contracts.c.tenant)
+        .join(bureau, bureau.c.id == 1)
+        .order_by(contracts.c.tenant, contracts.c.number)
+    )
+    return statement if tenant is None else statement.where(contracts.c.tenant == tenant)
+
+
+def contract_of(row: Row[Any]) -> Contract:
+    """A row of `select_contracts` as a record."""
+    view = ContractView(
+        tenant=row.tenant,
+        number=row.number,
+        customer_number=row.customer_number,
+        customer_name=row.customer_name,
+        status=row.status,
+        continuous=row.continuous,
+        interval=row.interval,
+        period=period_of(row.period_start, row.period_end),
+        invoices_remaining=row.invoices_remaining,
+        total=row.total,
+        currency=row.currency,
+        template=row.template,
+        paused=bool(row.stopped),
+    )
+    return Contract(view=view, read_at=row.read_at, paused=row.paused)
+
+
+def period_of(start: date | None, end: date | None) -> Period | None:
+    """Two columns as a period."""
+    return None if start is None or end is None else Period(start, end)
+
+
+def _values_of(tenant: TenantId, row: Contract) -> dict[str, Any]:
+    view = row.view
+    return {
+        "tenant": tenant,
+        "number": view.number,
+        "customer_number": view.customer_number,
+        "customer_name": view.customer_name,
+        "status": view.status,
+        "continuous": view.continuous,
+        "interval": view.interval,
+        "period_start": view.period.start if view.period else None,
+        "period_end": view.period.end if view.period else None,
+        "invoices_remaining": view.invoices_remaining,
+        "total": view.total,
+        "currency": view.currency,
+        "template": view.template,
+        "read_at": row.read_at,
+    }
+
+
+def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
+    new = insert.excluded
+    read = [column.name for column in contracts.c if column.name not in ("tenant", "number", "paused")]
+    return insert.on_conflict_do_update(
+        index_elements=["tenant", "number"],
+        set_={name: new[name] for name in read},
+        where=contracts.c.read_at <= new.read_at,
+    )
+
+
+_UPSERT = {True: _upsert(sqlite.insert(contracts)), False: _upsert(postgresql.insert(contracts))}

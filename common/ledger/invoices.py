@@ -1,33 +1,128 @@
-"""The mirror of the invoices: what was last read of each. An older read never overwrites a newer one."""
+"""The mirror of the invoices: what was last read of each.
+
+An older read never overwrites a newer one. A list tells less than the invoice itself (API notes 2.2): it brings what it
+shows up to date, and never takes away what was read in full.
+"""
 
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.ids import ContractNumber, InvoiceNumber, TenantId
+from common.ledger.contracts import period_of
 from common.ledger.database import Ledger
 from common.ledger.records import Invoice
+from common.ledger.schema import invoices
 from common.rules.periods import Period
 
 
-async def mirror(ledger: Ledger, invoices: Sequence[Invoice]) -> None:
-    raise NotImplementedError
+async def mirror(ledger: Ledger, seen: Sequence[Invoice]) -> None:
+    """Takes in what was read; an invoice, or what a list shows of it, that was read later than this stays."""
+    if seen:
+        await ledger.transact(lambda connection: take_in(connection, ledger, seen))
+
+
+async def take_in(connection: AsyncConnection, ledger: Ledger, seen: Sequence[Invoice]) -> None:
+    """`mirror` within a transaction."""
+    # In one order everywhere: two listings of a company must not wait for each other in a circle.
+    ordered = sorted(seen, key=lambda invoice: (invoice.tenant, invoice.number))
+    await connection.execute(_UPSERT[ledger.is_sqlite], [_values_of(invoice) for invoice in ordered])
 
 
 async def get(ledger: Ledger, tenant: TenantId, number: InvoiceNumber) -> Invoice | None:
-    raise NotImplementedError
+    """One invoice; `None` if it was never seen."""
+    found = await _select(ledger, _of(tenant).where(invoices.c.number == number))
+    return found[0] if found else None
 
 
 async def of_contract(
     ledger: Ledger, tenant: TenantId, contract: ContractNumber, period: Period | None = None
 ) -> list[Invoice]:
-    """Newest first, cancelled ones included."""
-    raise NotImplementedError
+    """The invoices known to be the contract's, or of one of its periods; newest first, cancelled ones included."""
+    statement = _of(tenant).where(invoices.c.contract == contract)
+    if period is not None:
+        statement = statement.where(invoices.c.period_start == period.start, invoices.c.period_end == period.end)
+    return await _select(ledger, statement)
 
 
 async def above(ledger: Ledger, tenant: TenantId, number: InvoiceNumber | None) -> list[Invoice]:
-    """All mirrored invoices with a higher number, newest first."""
-    raise NotImplementedError
+    """The invoices with a higher number than that (`None`: all), newest first."""
+    return await _select(ledger, _of(tenant).where(invoices.c.number > (number or 0)))
 
 
 async def unread_above(ledger: Ledger, tenant: TenantId, number: InvoiceNumber | None) -> list[InvoiceNumber]:
-    """Those of them that were only seen in a list, newest first."""
-    raise NotImplementedError
+    """Those of `above` that were only seen in a list."""
+    statement = _of(tenant).where(invoices.c.number > (number or 0), invoices.c.read_at.is_(None))
+    return [invoice.number for invoice in await _select(ledger, statement)]
+
+
+def _of(tenant: TenantId) -> Select[Any]:
+    return select(invoices).where(invoices.c.tenant == tenant).order_by(invoices.c.number.desc())
+
+
+async def _select(ledger: Ledger, statement: Select[Any]) -> list[Invoice]:
+    async with ledger.reading() as connection:
+        return [_invoice_of(row) for row in await connection.execute(statement)]
+
+
+_SAME = tuple(field.name for field in fields(Invoice) if field.name != "period")
+
+
+def _invoice_of(row: Row[Any]) -> Invoice:
+    return Invoice(period=period_of(row.period_start, row.period_end), **{name: getattr(row, name) for name in _SAME})
+
+
+def _values_of(invoice: Invoice) -> dict[str, Any]:
+    period = invoice.period
+    return {
+        **{name: getattr(invoice, name) for name in _SAME},
+        "period_start": period.start if period else None,
+        "period_end": period.end if period else None,
+    }
+
+
+_LISTED = frozenset(
+    {
+        "invoice_date",
+        "due_date",
+        "invoice_type",
+        "customer_number",
+        "total",
+        "currency",
+        "booked",
+        "sent",
+        "cancelled",
+        "nox_finans",
+    }
+)
+"""What an item of a list shows (API notes 2.2)."""
+
+
+def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
+    old, new = invoices.c, insert.excluded
+    newest_known = func.coalesce(
+        case((func.coalesce(old.listed_at, 0) > func.coalesce(old.read_at, 0), old.listed_at), else_=old.read_at), 0
+    )
+    in_full = and_(new.read_at.is_not(None), func.coalesce(old.read_at, 0) <= new.read_at)
+    in_list = and_(new.read_at.is_(None), newest_known <= func.coalesce(new.listed_at, 0))
+
+    def taken(name: str) -> ColumnElement[Any]:
+        if name == "listed_at":
+            return case((new.read_at.is_(None), new.listed_at), else_=old.listed_at)
+        if name in _LISTED:
+            # A full read that began before a later list is right in the rest, and not in what that list showed.
+            newer_list = and_(new.read_at.is_not(None), func.coalesce(old.listed_at, 0) > new.read_at)
+            return case((newer_list, old[name]), else_=new[name])
+        return case((new.read_at.is_(None), old[name]), else_=new[name])
+
+    names = [column.name for column in invoices.c if column.name not in ("tenant", "number")]
+    return insert.on_conflict_do_update(
+        index_elements=["tenant", "number"], set_={name: taken(name) for name in names}, where=or_(in_full, in_list)
+    )
+
+
+_UPSERT = {True: _upsert(sqlite.insert(invoices)), False: _upsert(postgresql.insert(invoices))}

@@ -45,7 +45,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back from a call, for its attempt. Without a `verdict` the billing stays in doubt, whatever is wished."""
+    """What came back from a call, for its attempt. Without a `verdict` the billing is in doubt, whatever is wished."""
 
     verdict: AttemptVerdict | None
     http_status: int | None = None
@@ -59,7 +59,7 @@ class Answer:
 class Seek:
     """Fortnox said yes, and what came of it is still to be seen -> SEEKING.
 
-    At create: the answer did not tell the invoice's number. At deliver: handed over to the finance service, not yet open.
+    At create: the answer did not tell the invoice's number. At deliver: handed over to the finance service, not open.
 
     Parameters:
       delay: how long until it is worth looking.

@@ -1,15 +1,26 @@
-"""Stops by a person: the bureau's kill switch, one company, one contract. Effective at the next claim."""
+"""Stops by a person: the bureau's kill switch, one company, one contract. Effective at the next claim, queued or not.
+
+The change takes the lock that every claim takes first: once it returns, no call leaves that was not under way before.
+"""
 
 from typing import Literal
 
+from sqlalchemy import Table, and_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
 from common.ids import ContractNumber, TenantId
+from common.ledger import audit
 from common.ledger.database import Ledger
+from common.ledger.schema import bureau, contracts, tenants
 
 Level = Literal["bureau", "tenant", "contract"]
 
 
 async def bureau_paused(ledger: Ledger) -> bool:
-    raise NotImplementedError
+    """Whether the kill switch is on."""
+    async with ledger.reading() as connection:
+        return bool((await connection.execute(_BUREAU)).scalar_one())
 
 
 async def pause(
@@ -21,7 +32,12 @@ async def pause(
     by: str,
     why: str = "",
 ) -> None:
-    raise NotImplementedError
+    """Stops everything, one company, or one contract.
+
+    Raises:
+      LookupError: there is no such company or contract in the ledger.
+    """
+    await _set(ledger, level, tenant, contract, by, why, paused=True)
 
 
 async def resume(
@@ -33,4 +49,59 @@ async def resume(
     by: str,
     why: str = "",
 ) -> None:
-    raise NotImplementedError
+    """Ends a stop of the same level; one of another level stays. Raises as `pause`."""
+    await _set(ledger, level, tenant, contract, by, why, paused=False)
+
+
+async def _set(
+    ledger: Ledger,
+    level: Level,
+    tenant: TenantId | None,
+    contract: ContractNumber | None,
+    by: str,
+    why: str,
+    *,
+    paused: bool,
+) -> None:
+    table, where, name = _place(level, tenant, contract)
+
+    async def work(connection: AsyncConnection) -> None:
+        if level == "contract":
+            lock = select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)
+            await connection.execute(lock)
+        before = (
+            await connection.execute(select(table.c.paused).where(where).with_for_update(key_share=True))
+        ).scalar()
+        if before is None:
+            raise LookupError(f"{name} is not in the ledger, so it cannot be paused or resumed. Check the number.")
+        if before is not paused:
+            await connection.execute(update(table).where(where).values(paused=paused))
+            await audit.record(
+                connection,
+                ledger,
+                by,
+                "paused" if paused else "resumed",
+                tenant=tenant,
+                contract=contract,
+                before={"level": level, "paused": before},
+                after={"level": level, "paused": paused, "why": why},
+            )
+
+    await ledger.transact(work)
+
+
+def _place(
+    level: Level, tenant: TenantId | None, contract: ContractNumber | None
+) -> tuple[Table, ColumnElement[bool], str]:
+    match level:
+        case "bureau":
+            return bureau, bureau.c.id == 1, "The bureau"
+        case "tenant" if tenant is not None:
+            return tenants, tenants.c.id == tenant, f"Tenant {tenant}"
+        case "contract" if tenant is not None and contract is not None:
+            where = and_(contracts.c.tenant == tenant, contracts.c.number == contract)
+            return contracts, where, f"Contract {contract} of tenant {tenant}"
+    raise ValueError(f"a pause of level {level} needs its tenant, and its contract")
+
+
+_BUREAU = select(bureau.c.paused)

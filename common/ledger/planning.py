@@ -1,13 +1,38 @@
-"""Feeds the plan and takes in its verdicts: the only place that inserts a billing (design, section 5, rule 1)."""
+"""Feeds the plan and takes in its verdicts: the only place that inserts a billing (design, section 5, rule 1).
 
-from collections.abc import Sequence
+Inserts the period that the contract shows now and no other; what the ledger has of a period is never planned over.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from functools import partial
+from typing import Any
 
-from common.ids import TenantId
-from common.ledger.database import Ledger
+from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from common.clock import STOCKHOLM
+from common.ids import ContractNumber, TenantId
+from common.ledger import audit, policies
+from common.ledger.billing_rows import billing_of, newest_of_each
+from common.ledger.contracts import contract_of, select_contracts
+from common.ledger.database import NOW, Ledger, instant_of
 from common.ledger.records import Billing
+from common.ledger.rejudging import HISTORY, billed_view
+from common.ledger.schema import billings, contracts, tenants
+from common.ledger.tenants import tenant_of
 from common.rules.plan import BilledView, ContractView, TenantFacts, Verdict
 from common.rules.policy import Policy
+from common.rules.reasons import PASSING
+from common.rules.states import Status, Step
+
+_BATCH = 400
+"""Verdicts per statement: well below the number of parameters that a statement may have."""
+
+PeriodKey = tuple[TenantId, ContractNumber, date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +44,182 @@ class Views:
 
 
 async def views(ledger: Ledger, tenant: TenantId | None = None) -> Views:
-    raise NotImplementedError
+    """The mirrored contracts of one company, or of all, each with its policy and its newest billings.
+
+    A billing that the plan held for a reason that passes by itself is left out: the plan judges its period anew.
+    """
+    of_tenants = select(tenants) if tenant is None else select(tenants).where(tenants.c.id == tenant)
+    history = _HISTORY[ledger.is_sqlite]
+    if tenant is not None:
+        history = history.where(contracts.c.tenant == tenant)
+    async with ledger.reading() as connection:
+        facts = {row.id: tenant_of(row).facts for row in await connection.execute(of_tenants)}
+        book = await policies.load(connection, tenant)
+        seen = [contract_of(row).view for row in await connection.execute(select_contracts(tenant))]
+        billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)
+        for row in await connection.execute(history):
+            billing = billing_of(row)
+            if not _is_held_in_passing(billing):
+                billed[billing.tenant, billing.contract].append(billed_view(billing))
+    planned = [
+        (one, book.policy_of(one.tenant, one.template, one.number), billed.get((one.tenant, one.number), []))
+        for one in seen
+    ]
+    return Views(planned, facts)
 
 
 async def insert(ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[Billing]:
-    """Inserts what falls due; what is there already stays. Returns the billings that now wait and did not before."""
-    raise NotImplementedError
+    """Takes in the verdicts: what falls due waits, what is held is held, previews and the rest are nothing.
+
+    A period that the ledger has already stays as it is, but for one that was held for a reason that has passed: it is
+    planned anew. A period whose billing was voided gets the next generation.
+
+    Returns:
+      The billings that are new, or have changed.
+    """
+    wanted = {
+        _key(verdict): verdict for verdict in verdicts if verdict.outcome != "none" and verdict.period is not None
+    }
+    ordered = [wanted[key] for key in sorted(wanted)]
+    changed: list[Billing] = []
+    for start in range(0, len(ordered), _BATCH):
+        batch = ordered[start : start + _BATCH]
+        changed += await ledger.transact(partial(_take_in, ledger=ledger, verdicts=batch, by=by))
+    return changed
+
+
+async def _take_in(connection: AsyncConnection, ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[Billing]:
+    now = instant_of((await connection.execute(select(NOW), ledger.shift)).scalar_one())
+    present = await _present(connection, verdicts)
+    fresh: list[dict[str, Any]] = []
+    changed: list[Billing] = []
+    for verdict in verdicts:
+        there = present.get(_key(verdict), [])
+        live = next((billing for billing in there if billing.status is not Status.VOIDED), None)
+        if live is None:
+            generation = 1 + max((billing.generation for billing in there), default=0)
+            fresh.append({**_values_of(verdict, now), **_FIRST, "generation": generation, "created_at": now})
+        elif _is_held_in_passing(live) and (live.reason is not verdict.reason or live.detail != verdict.detail):
+            changed += await _plan_anew(connection, ledger, live, verdict, by, now)
+    if fresh:
+        rows = await connection.execute(_INSERT[ledger.is_sqlite], fresh)
+        inserted = [billing_of(row) for row in rows]
+        await audit.record_all(connection, ledger, by, "planned", [_audited(one, {}) for one in inserted])
+        changed += inserted
+    return changed
+
+
+async def _plan_anew(
+    connection: AsyncConnection, ledger: Ledger, held: Billing, verdict: Verdict, by: str, now: datetime
+) -> list[Billing]:
+    row = (
+        await connection.execute(
+            update(billings)
+            .where(billings.c.id == held.id, billings.c.status == Status.HELD.value, billings.c.reason == held.reason)
+            .values(_values_of(verdict, now))
+            .returning(billings)
+        )
+    ).one_or_none()
+    if row is None:
+        return []
+    billing = billing_of(row)
+    await audit.record_all(connection, ledger, by, "planned_anew", [_audited(billing, _state_of(held))])
+    return [billing]
+
+
+async def _present(connection: AsyncConnection, verdicts: Sequence[Verdict]) -> Mapping[PeriodKey, list[Billing]]:
+    """What the ledger has of the periods, voided ones included."""
+    found: dict[PeriodKey, list[Billing]] = defaultdict(list)
+    keys = [_key(verdict) for verdict in verdicts]
+    for row in await connection.execute(_PRESENT, {"periods": keys}):
+        billing = billing_of(row)
+        found[billing.tenant, billing.contract, billing.period.start].append(billing)
+    return found
+
+
+def _key(verdict: Verdict) -> PeriodKey:
+    if verdict.period is None:
+        raise ValueError("a verdict without a period plans nothing")
+    return verdict.contract.tenant, verdict.contract.number, verdict.period.start
+
+
+def _values_of(verdict: Verdict, now: datetime) -> dict[str, Any]:
+    """The columns of a billing that the plan decides."""
+    contract, period = verdict.contract, verdict.period
+    if period is None or verdict.due_on is None or verdict.invoice_date is None:
+        raise ValueError(f"the verdict on contract {contract.number} lacks its period, due day or invoice date")
+    bills = verdict.outcome == "bill"
+    midnight = datetime.combine(verdict.due_on, time.min, STOCKHOLM).astimezone(UTC)
+    return {
+        "tenant": contract.tenant,
+        "contract": contract.number,
+        "period_start": period.start,
+        "period_end": period.end,
+        "due_on": verdict.due_on,
+        "invoice_date": verdict.invoice_date,
+        "status": Status.WAITING.value if bills else Status.HELD.value,
+        "reason": None if bills else verdict.reason.value,
+        "detail": dict(verdict.detail),
+        "policy": verdict.policy.model_dump_json(),
+        "amount": verdict.amount,
+        "currency": contract.currency,
+        "customer_number": contract.customer_number,
+        "customer_name": contract.customer_name,
+        # Tomorrow's billings are planned the evening before (design, section 9).
+        "not_before": midnight if midnight > now else None,
+        "changed_at": now,
+    }
+
+
+def _is_held_in_passing(billing: Billing) -> bool:
+    return billing.step is Step.CREATE and billing.status is Status.HELD and billing.reason in PASSING
+
+
+def _audited(billing: Billing, before: Mapping[str, object]) -> dict[str, Any]:
+    return audit.entry(billing.tenant, billing.contract, billing.id, before, _state_of(billing))
+
+
+def _state_of(billing: Billing) -> dict[str, object]:
+    return {
+        "step": billing.step.value,
+        "status": billing.status.value,
+        "reason": billing.reason.value if billing.reason else None,
+        "period": str(billing.period),
+        "generation": billing.generation,
+        "due_on": str(billing.due_on),
+        "invoice_date": str(billing.invoice_date),
+        "amount": None if billing.amount is None else str(billing.amount),
+        "policy": billing.policy.model_dump(mode="json", exclude_defaults=True),
+    }
+
+
+# Another producer may have been quicker: its row stands.
+_INSERT = {
+    True: sqlite.insert(billings).on_conflict_do_nothing().returning(billings),
+    False: postgresql.insert(billings).on_conflict_do_nothing().returning(billings),
+}
+_FIRST: Mapping[str, Any] = {"step": Step.CREATE.value, "handmade": False, "approved": "", "failures": 0}
+
+_PRESENT = select(billings).where(
+    tuple_(billings.c.tenant, billings.c.contract, billings.c.period_start).in_(bindparam("periods", expanding=True))
+)
+
+
+def _history(*, is_sqlite: bool) -> Any:
+    newest = billings.alias("newest")
+    ids = (
+        select(newest.c.id)
+        .where(
+            newest.c.tenant == contracts.c.tenant,
+            newest.c.contract == contracts.c.number,
+            newest.c.status != "voided",
+        )
+        .order_by(newest.c.period_start.desc(), newest.c.generation.desc())
+        .limit(HISTORY)
+    )
+    return newest_of_each(contracts, ids, billings, is_sqlite=is_sqlite).order_by(
+        billings.c.period_start.desc(), billings.c.generation.desc()
+    )
+
+
+_HISTORY = {True: _history(is_sqlite=True), False: _history(is_sqlite=False)}

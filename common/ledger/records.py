@@ -1,6 +1,6 @@
 """The rows of the ledger as frozen values, as everybody outside `common/ledger` sees them.
 
-They hold no connection and change nothing: a change goes through the module of the aggregate, which fences and audits it.
+They hold no connection and change nothing: a change goes through the aggregate's module, which fences and audits it.
 Instants are aware and in UTC, days are Swedish days, money is Decimal.
 """
 
@@ -18,7 +18,7 @@ from common.rules.reasons import Reason
 from common.rules.states import Status, Step
 
 AttemptVerdict = Literal["acted", "rejected", "not_sent", "absent"]
-"""What is known of one call: Fortnox acted; certainly refused; never left us; looked for in vain (design, section 6)."""
+"""What is known of one call: Fortnox acted, certainly refused, it never left us, it was looked for in vain."""
 
 GONE = "GONE"
 """The status in the mirror of a contract that a full listing of the active ones did not show."""
@@ -40,7 +40,7 @@ class Tenant:
     newest_invoice: InvoiceNumber | None
     """The highest invoice number ever seen."""
     creates_proven: bool
-    """Whether a create of ours was verified: until then, creates of the tenant run one at a time (design, section 6)."""
+    """Whether a create of ours was verified: until then, the tenant's creates run one at a time (design, section 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Contract:
 class Invoice:
     """An invoice as last read.
 
-    A list tells neither the contract nor the period (API notes 1.7): an invoice that was only seen in one has no `read_at`.
+    A list tells neither the contract nor the period (API notes 1.7): an invoice only seen in one has no `read_at`.
     """
 
     tenant: TenantId
@@ -116,6 +116,10 @@ class Billing:
     invoice: InvoiceNumber | None
     handmade: bool
     """The invoice was made by a person and adopted."""
+    made_total: Decimal | None
+    """The invoice's total when it was taken in; another one later means that somebody changed it."""
+    made_rows: str | None
+    """The digest of its rows at that time."""
     approved: frozenset[Reason]
     """The reasons for holding it that a person has said yes to: it is not held for them again."""
     not_before: datetime | None

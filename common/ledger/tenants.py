@@ -1,44 +1,150 @@
-"""The companies (klientföretag): who is served, and what is known of their bookkeeping."""
+"""The companies (klientföretag): who is served, and what is known of their bookkeeping.
 
+Nothing is removed: a company that is no longer served is paused.
+"""
+
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
+from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.ids import InvoiceNumber, TenantId
+from common.ledger import audit
 from common.ledger.database import Ledger
 from common.ledger.records import Tenant
+from common.ledger.schema import tenants
+from common.rules.periods import Period
 from common.rules.plan import TenantFacts
 
 
 async def add(ledger: Ledger, tenant: TenantId, name: str, by: str) -> Tenant:
-    raise NotImplementedError
+    """Adds a company, unless it is there already. Its mode is what the policy says: `proposal` if nothing."""
+
+    async def work(connection: AsyncConnection) -> Tenant:
+        found = (await connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
+        if found is None:
+            await connection.execute(insert(tenants).values(id=tenant, name=name))
+            await audit.record(connection, ledger, by, "tenant_added", tenant=tenant, before={}, after={"name": name})
+            found = (await connection.execute(_ONE, {"tenant_id": tenant})).one()
+        return tenant_of(found)
+
+    return await ledger.transact(work)
 
 
 async def get(ledger: Ledger, tenant: TenantId) -> Tenant | None:
-    raise NotImplementedError
+    """One company; `None` if it was never added."""
+    async with ledger.reading() as connection:
+        row = (await connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
+    return None if row is None else tenant_of(row)
 
 
 async def every(ledger: Ledger) -> list[Tenant]:
-    raise NotImplementedError
+    """All companies, by name."""
+    async with ledger.reading() as connection:
+        return [tenant_of(row) for row in await connection.execute(_EVERY)]
 
 
 async def set_name(ledger: Ledger, tenant: TenantId, name: str, by: str) -> None:
-    raise NotImplementedError
+    """Gives the company the name that Fortnox or a person says it has."""
+
+    async def work(connection: AsyncConnection) -> None:
+        before = (await connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
+        if before is not None and before.name != name:
+            await connection.execute(update(tenants).where(tenants.c.id == tenant).values(name=name))
+            await audit.record(
+                connection,
+                ledger,
+                by,
+                "tenant_named",
+                tenant=tenant,
+                before={"name": before.name},
+                after={"name": name},
+            )
+
+    await ledger.transact(work)
 
 
 async def note_listing(
     ledger: Ledger, tenant: TenantId, started_at: datetime, newest_invoice: InvoiceNumber | None = None
 ) -> None:
-    raise NotImplementedError
+    """A full listing of the contracts, begun at `started_at`, is in the mirror; an older one is forgotten."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(_NOTE_LISTING, {"tenant_id": tenant, "started_at": started_at})
+        if newest_invoice is not None:
+            await connection.execute(_SEE_INVOICES, {"tenant_id": tenant, "newest": newest_invoice})
+
+    await ledger.transact(work)
 
 
 async def note_facts(ledger: Ledger, tenant: TenantId, facts: TenantFacts, today: date) -> None:
-    raise NotImplementedError
+    """What the company's bookkeeping allows, as read on the day `today`."""
+
+    async def work(connection: AsyncConnection) -> None:
+        years = None if facts.years is None else {str(year.start): str(year.end) for year in facts.years}
+        values = {"locked_until": facts.locked_until, "years": years, "facts_on": today}
+        await connection.execute(update(tenants).where(tenants.c.id == tenant).values(values))
+
+    await ledger.transact(work)
 
 
 async def see_invoices(ledger: Ledger, tenant: TenantId, newest: InvoiceNumber) -> None:
-    raise NotImplementedError
+    """An invoice of that number exists; the newest number ever seen never goes back."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(_SEE_INVOICES, {"tenant_id": tenant, "newest": newest})
+
+    await ledger.transact(work)
 
 
-async def prove_creates(connection: AsyncConnection, tenant: TenantId) -> None:
-    raise NotImplementedError
+async def prove_creates(connection: AsyncConnection, ledger: Ledger, tenant: TenantId, by: str) -> None:
+    """A create of ours was verified: from now on the company's creates need not go one by one (design, section 6)."""
+    proven = await connection.execute(_PROVE, {"tenant_id": tenant})
+    if proven.rowcount:
+        await audit.record(
+            connection,
+            ledger,
+            by,
+            "creates_proven",
+            tenant=tenant,
+            before={"creates_proven": False},
+            after={"creates_proven": True},
+        )
+
+
+def tenant_of(row: Row[Any]) -> Tenant:
+    """A row of `tenants` as a record."""
+    return Tenant(
+        id=row.id,
+        name=row.name,
+        paused=row.paused,
+        facts=TenantFacts(row.locked_until, _years_of(row.years)),
+        facts_on=row.facts_on,
+        listed_at=row.listed_at,
+        newest_invoice=row.newest_invoice,
+        creates_proven=row.creates_proven,
+    )
+
+
+def _years_of(stored: Mapping[str, str] | None) -> tuple[Period, ...] | None:
+    if stored is None:
+        return None
+    return tuple(Period(date.fromisoformat(start), date.fromisoformat(end)) for start, end in sorted(stored.items()))
+
+
+_THIS = tenants.c.id == bindparam("tenant_id")
+_ONE = select(tenants).where(_THIS)
+_EVERY = select(tenants).order_by(tenants.c.name, tenants.c.id)
+_NOTE_LISTING = (
+    update(tenants)
+    .where(_THIS, or_(tenants.c.listed_at.is_(None), tenants.c.listed_at < bindparam("started_at")))
+    .values(listed_at=bindparam("started_at"))
+)
+_SEE_INVOICES = (
+    update(tenants)
+    .where(_THIS, func.coalesce(tenants.c.newest_invoice, 0) < bindparam("newest"))
+    .values(newest_invoice=bindparam("newest"))
+)
+_PROVE = update(tenants).where(_THIS, tenants.c.creates_proven.is_(False)).values(creates_proven=True)

@@ -1,0 +1,295 @@
+"""Reads billings and their attempts, for whoever shows, feeds or seeks. Changes nothing: `billings` does."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    distinct,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+)
+
+from common.ids import BillingId, ContractNumber, TenantId
+from common.ledger.database import NOW, Ledger
+from common.ledger.policies import policy_of
+from common.ledger.records import Attempt, Billing, Count
+from common.ledger.schema import (
+    EVERY_STEP,
+    IS_UNDER_WAY,
+    IS_WAITING,
+    NO_TENANT,
+    attempts,
+    billings,
+    blocks,
+    bureau,
+    contracts,
+    policies,
+    tenants,
+)
+from common.rules.periods import Period
+from common.rules.reasons import Reason
+from common.rules.states import Status, Step
+
+
+async def get(ledger: Ledger, billing: BillingId) -> Billing | None:
+    """One billing; `None` if there is none of that id."""
+    async with ledger.reading() as connection:
+        row = (await connection.execute(ONE, {"billing": billing})).one_or_none()
+    return None if row is None else billing_of(row)
+
+
+async def find(
+    ledger: Ledger,
+    *,
+    tenant: TenantId | None = None,
+    status: Status | Collection[Status] | None = None,
+    step: Step | None = None,
+    contract: ContractNumber | None = None,
+    limit: int | None = None,
+) -> list[Billing]:
+    """The billings that meet all that is said, by due day and id."""
+    statement = select(billings).order_by(billings.c.due_on, billings.c.id).limit(limit)
+    for column, value in ((billings.c.tenant, tenant), (billings.c.step, step), (billings.c.contract, contract)):
+        if value is not None:
+            statement = statement.where(column == value)
+    if status is not None:
+        wanted = {status} if isinstance(status, Status) else set(status)
+        # Written out, so that the database sees which of the partial indexes serves.
+        listed = ", ".join(sorted(f"'{one.value}'" for one in wanted))
+        statement = statement.where(text(f"billings.status IN ({listed})" if wanted else "1 = 0"))
+    async with ledger.reading() as connection:
+        return [billing_of(row) for row in await connection.execute(statement)]
+
+
+async def attempts_of(ledger: Ledger, billing: BillingId) -> list[Attempt]:
+    """The calls of a billing and what came back, oldest first."""
+    async with ledger.reading() as connection:
+        return [attempt_of(row) for row in await connection.execute(_ATTEMPTS, {"billing": billing})]
+
+
+async def ready(ledger: Ledger, *, per_tenant: int) -> list[Billing]:
+    """What could be claimed now, the oldest due day first and at most `per_tenant` of a company.
+
+    Of a company whose creates are not proven, one create at most, and none while one is under way. The claim decides.
+    """
+    statement = _READY[ledger.is_sqlite]
+    async with ledger.reading() as connection:
+        rows = (await connection.execute(statement, {"per_tenant": per_tenant, **ledger.shift})).all()
+    first_create: dict[TenantId, BillingId] = {}
+    found: list[Billing] = []
+    for row in rows:
+        billing = billing_of(row)
+        if billing.step is Step.CREATE and not row.creates_proven:
+            if billing.tenant in first_create:
+                continue
+            first_create[billing.tenant] = billing.id
+        found.append(billing)
+    return found
+
+
+async def seekers(ledger: Ledger, tenant: TenantId | None = None) -> list[tuple[Billing, Attempt]]:
+    """What must be looked for (SEEKING and IN_DOUBT), with the newest attempt of the step; oldest first.
+
+    Those that are not to be looked at yet (`Seek.delay`) are left out.
+    """
+    statement = _SEEKERS if tenant is None else _SEEKERS.where(billings.c.tenant == tenant)
+    async with ledger.reading() as connection:
+        rows = (await connection.execute(statement, ledger.shift)).all()
+    return [(billing_of(row), attempt_of(row, "attempt_")) for row in rows]
+
+
+async def expired(ledger: Ledger) -> list[Billing]:
+    """Claimed, and past their lease."""
+    async with ledger.reading() as connection:
+        return [billing_of(row) for row in await connection.execute(_EXPIRED, ledger.shift)]
+
+
+async def counts(ledger: Ledger) -> list[Count]:
+    """How many billings stand where, by company, step, status and currency."""
+    async with ledger.reading() as connection:
+        return [
+            Count(row.tenant, Step(row.step), Status(row.status), row.currency, row.number, row.amount)
+            for row in await connection.execute(_COUNTS)
+        ]
+
+
+async def carried_out(ledger: Ledger) -> Mapping[tuple[TenantId, Step], int]:
+    """How many billings of each company had a step done by a call of ours."""
+    async with ledger.reading() as connection:
+        return {(row.tenant, Step(row.step)): row.number for row in await connection.execute(_CARRIED_OUT)}
+
+
+def billing_of(row: Row[Any]) -> Billing:
+    """A row with the columns of `billings` as a record."""
+    return Billing(
+        id=row.id,
+        tenant=row.tenant,
+        contract=row.contract,
+        period=Period(row.period_start, row.period_end),
+        generation=row.generation,
+        due_on=row.due_on,
+        invoice_date=row.invoice_date,
+        step=Step(row.step),
+        status=Status(row.status),
+        reason=None if row.reason is None else Reason(row.reason),
+        detail=row.detail,
+        policy=policy_of(row.policy),
+        amount=row.amount,
+        currency=row.currency,
+        customer_number=row.customer_number,
+        customer_name=row.customer_name,
+        invoice=row.invoice,
+        handmade=row.handmade,
+        made_total=row.made_total,
+        made_rows=row.made_rows,
+        approved=frozenset(map(Reason, row.approved.split())),
+        not_before=row.not_before,
+        called_at=row.called_at,
+        lease_until=row.lease_until,
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+        failures=row.failures,
+    )
+
+
+def attempt_of(row: Row[Any], prefix: str = "") -> Attempt:
+    """A row with the columns of `attempts`, named with the prefix, as a record."""
+    values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for the row by column
+    fields = {name: values[prefix + name] for name in attempts.c.keys()}  # noqa: SIM118 - columns, not a dict
+    return replace(Attempt(**fields), step=Step(fields["step"]))
+
+
+def may_have_acted() -> ColumnElement[bool]:
+    """For a statement over billings: rule 3. A call of this step may have taken effect, or a create has."""
+    return exists(
+        select(attempts.c.id).where(
+            attempts.c.billing == billings.c.id,
+            attempts.c.step == billings.c.step,
+            or_(attempts.c.verdict.is_(None), and_(attempts.c.step == "create", attempts.c.verdict == "acted")),
+        )
+    )
+
+
+def newest_of_each(outer: FromClause, inner: Select[Any], table: FromClause, *, is_sqlite: bool) -> Select[Any]:
+    """For each row of `outer` the rows of `table` whose ids the correlated and limited `inner` selects.
+
+    PostgreSQL does this by LATERAL, which SQLite lacks; SQLite by looking the ids up, which PostgreSQL does badly.
+    """
+    if is_sqlite:
+        return select(table).select_from(outer.join(table, table.c.id.in_(inner.correlate(outer))))
+    ids = inner.correlate(outer).lateral("ids")
+    return select(table).select_from(outer.join(ids, true()).join(table, table.c.id == ids.c.id))
+
+
+def _ready(*, is_sqlite: bool) -> Select[Any]:
+    waiting = billings.alias("waiting")
+    said = policies.alias("said")
+
+    def mode(level: str, key: ColumnElement[Any], *, of_tenant: bool = True) -> ColumnElement[Any]:
+        owner = waiting.c.tenant if of_tenant else literal_column(str(NO_TENANT))
+        return (
+            select(said.c.mode)
+            .where(said.c.level == level, said.c.tenant == owner, said.c.key == key)
+            .scalar_subquery()
+        )
+
+    contract = and_(contracts.c.tenant == waiting.c.tenant, contracts.c.number == waiting.c.contract)
+    template = select(contracts.c.template).where(contract).correlate(waiting).scalar_subquery()
+    in_force = func.coalesce(
+        mode("contract", cast(waiting.c.contract, Text)),
+        mode("template", template),
+        mode("tenant", literal_column("''")),
+        mode("bureau", literal_column("''"), of_tenant=False),
+    )
+    under_way = billings.alias("under_way")
+    one_is_under_way = exists(
+        select(under_way.c.id)
+        .where(
+            under_way.c.tenant == tenants.c.id,
+            under_way.c.step == "create",
+            text(IS_UNDER_WAY.replace("status", "under_way.status")),
+        )
+        .correlate(tenants)
+    )
+    stopped = exists(
+        select(blocks.c.tenant).where(
+            blocks.c.tenant == waiting.c.tenant,
+            or_(blocks.c.step == literal_column(f"'{EVERY_STEP}'"), blocks.c.step == waiting.c.step),
+            or_(blocks.c.probe.is_(None), blocks.c.probe != waiting.c.id),
+        )
+    )
+    inner = (
+        select(waiting.c.id)
+        .where(
+            waiting.c.tenant == tenants.c.id,
+            text(IS_WAITING.replace("status", "waiting.status")),
+            or_(waiting.c.not_before.is_(None), waiting.c.not_before <= NOW),
+            or_(tenants.c.creates_proven, waiting.c.step != "create", ~one_is_under_way),
+            ~stopped,
+            ~exists(select(contracts.c.number).where(contract, contracts.c.paused)),
+            in_force == "live",
+        )
+        .order_by(waiting.c.due_on, waiting.c.id)
+        .limit(bindparam("per_tenant"))
+    )
+    return (
+        newest_of_each(tenants, inner, billings, is_sqlite=is_sqlite)
+        .add_columns(tenants.c.creates_proven)
+        .where(~tenants.c.paused, ~select(bureau.c.paused).scalar_subquery())
+        .order_by(billings.c.due_on, billings.c.id)
+    )
+
+
+ONE = select(billings).where(billings.c.id == bindparam("billing"))
+_READY = {True: _ready(is_sqlite=True), False: _ready(is_sqlite=False)}
+_ATTEMPTS = select(attempts).where(attempts.c.billing == bindparam("billing")).order_by(attempts.c.id)
+_newer = attempts.alias("newer")
+_SEEKERS = (
+    select(billings, *(column.label(f"attempt_{column.name}") for column in attempts.c))
+    .join(attempts, and_(attempts.c.billing == billings.c.id, attempts.c.step == billings.c.step))
+    .where(
+        text("billings.status IN ('in_doubt', 'seeking')"),
+        or_(billings.c.not_before.is_(None), billings.c.not_before <= NOW),
+        ~exists(
+            select(_newer.c.id).where(
+                _newer.c.billing == attempts.c.billing, _newer.c.step == attempts.c.step, _newer.c.id > attempts.c.id
+            )
+        ),
+    )
+    .order_by(billings.c.changed_at, billings.c.id)
+)
+_EXPIRED = (
+    select(billings).where(text("billings.status = 'claimed'"), billings.c.lease_until < NOW).order_by(billings.c.id)
+)
+_COUNTS = (
+    select(
+        billings.c.tenant,
+        billings.c.step,
+        billings.c.status,
+        billings.c.currency,
+        func.count().label("number"),
+        func.coalesce(func.sum(billings.c.amount), 0, type_=billings.c.amount.type).label("amount"),
+    )
+    .group_by(billings.c.tenant, billings.c.step, billings.c.status, billings.c.currency)
+    .order_by(billings.c.tenant)
+)
+_CARRIED_OUT = (
+    select(billings.c.tenant, attempts.c.step, func.count(distinct(attempts.c.billing)).label("number"))
+    .join(billings, billings.c.id == attempts.c.billing)
+    .where(attempts.c.verdict == "acted")
+    .group_by(billings.c.tenant, attempts.c.step)
+)

