@@ -1,4 +1,5 @@
-"""What the environment says: addresses, credentials, intervals. Policy (what a user chooses) is in the ledger, not here.
+"""What the environment says: addresses, credentials, intervals. Policy (what a user chooses) is in the ledger, not
+here.
 
 Every setting is read from the environment with the prefix `AVTALSMOTOR_`; an optional `.env` in the working directory
 serves a bureau that runs the product by hand.
@@ -36,10 +37,18 @@ class Settings(BaseSettings):
     """How old what was read of a contract or an invoice may be when a call with an effect is made (design 6, 7)."""
     call_timeout: float = Field(default=60.0, gt=0)
     """The longest time that one request to Fortnox may take, all phases together."""
+    rate_window: float = Field(default=5.25, gt=0)
+    """The seconds in which at most 25 requests of a company are made: Fortnox' 5 and a margin for the network's jitter
+    (design 9). Smaller only against a sandbox whose own window is scaled down."""
     clock_shift: float = 0.0
     """Moves the product's clock, for a rehearsal against a sandbox whose clock is moved by as much."""
     log_level: str = "info"
     log_format: str = Field(default="console", pattern="^(console|json)$")
+
+    @field_validator("redis_url", "database_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("fortnox_api_url")
     @classmethod

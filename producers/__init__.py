@@ -1,0 +1,1 @@
+"""Reads Fortnox, decides what is due, and feeds the queues. Makes no call that has an effect on Fortnox."""

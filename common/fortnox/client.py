@@ -211,7 +211,13 @@ class Fortnox:
             call_timeout=settings.call_timeout,
             clock=clock,
         )
-        return cls(session, tokens, Governor(redis, client_id), api_url=settings.fortnox_api_url, clock=clock)
+        return cls(
+            session,
+            tokens,
+            Governor(redis, client_id, settings.rate_window),
+            api_url=settings.fortnox_api_url,
+            clock=clock,
+        )
 
     async def close(self) -> None:
         """Close the connections to Fortnox."""

@@ -1,0 +1,136 @@
+"""Runs the roles of the product as child processes, and keeps them running until it is told to stop.
+
+Every role is the same program with another command, as it is in containers. A role that dies is started again; the
+ledger knows what it had in hand.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+log = structlog.get_logger()
+
+ROLES: Mapping[str, Sequence[str]] = {
+    "producer": ("produce",),
+    "worker-invoicing": ("work", "invoicing"),
+    "worker-evidence": ("work", "evidence"),
+    "worker-bookkeeping": ("work", "bookkeeping"),
+    "worker-delivery": ("work", "delivery"),
+}
+"""Each role and the command that runs it; the services of docker-compose.yml have the same names."""
+
+LONGEST_RESTART_PAUSE = 30.0
+STEADY_AFTER = 60.0
+"""Seconds after which a role that was started again counts as steady."""
+
+
+@dataclass
+class _Child:
+    role: str
+    command: Sequence[str]
+    process: "subprocess.Popen[bytes]"
+    started: float
+    failures: int = 0
+    start_again_at: float | None = None
+
+
+@dataclass
+class Processes:
+    """Child processes that die with this one.
+
+    Parameters:
+      environment: what is added to this process' own environment.
+      logs: a folder for one log file a role; `None`: they write to this process' stderr.
+    """
+
+    environment: Mapping[str, str]
+    logs: Path | None = None
+    _children: list[_Child] = field(default_factory=list)
+
+    def start(self, role: str, command: Sequence[str]) -> None:
+        """Starts one role: a command of the command line, without the program's name."""
+        self._children.append(_Child(role, command, self._spawn(role, command), time.monotonic()))
+
+    def _spawn(self, role: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        output = self._output(role)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
+                [sys.executable, "-m", "avtalsmotor", *command],
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=die_with_parent(),
+            )
+        finally:
+            if output is not None:
+                output.close()
+        log.debug("role_started", role=role, pid=process.pid)
+        return process
+
+    def _output(self, role: str) -> IO[bytes] | None:
+        if self.logs is None:
+            return None
+        self.logs.mkdir(parents=True, exist_ok=True)
+        return (self.logs / f"{role}.log").open("ab")
+
+    def tend(self) -> None:
+        """Starts again what has died: at once, then after a pause that grows. Call it now and then."""
+        for child in self._children:
+            status = child.process.poll()
+            if status is None:
+                if time.monotonic() - child.started > STEADY_AFTER:
+                    child.failures = 0
+                continue
+            if child.start_again_at is None:
+                pause = min(2.0**child.failures - 1, LONGEST_RESTART_PAUSE)
+                log.error("role_died", role=child.role, exit_status=status, restart_in=pause)
+                child.failures += 1
+                child.start_again_at = time.monotonic() + pause
+            if time.monotonic() >= child.start_again_at:
+                child.process = self._spawn(child.role, child.command)
+                child.started, child.start_again_at = time.monotonic(), None
+
+    def died_at_start(self) -> Sequence[str]:
+        """The roles that have died more than once: something keeps them from starting."""
+        return [child.role for child in self._children if child.failures > 1]
+
+    def stop(self, within: float = 100.0) -> None:
+        """SIGTERM to all, then waits; whoever has not stopped in time is killed."""
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + within
+        for child in self._children:
+            try:
+                child.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("role_killed", role=child.role, pid=child.process.pid)
+                child.process.kill()
+                child.process.wait()
+        self._children.clear()
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """For `preexec_fn`: the kernel ends the child when this process ends, however it ends. Linux only.
+
+    The C library is loaded here, before the fork; after it only the one call is made.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def call() -> None:
+        prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+    return call

@@ -1,0 +1,88 @@
+"""Turns what was read of Fortnox into what the ledger mirrors. Pure; the one place that knows both vocabularies."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from common.fortnox import models
+from common.fortnox.client import Read
+from common.ids import TenantId
+from common.ledger.records import Contract, Invoice
+from common.rules.periods import Period
+from common.rules.plan import ContractView
+
+SWEDISH = "SEK"
+"""The currency of a document that names none: the company's own."""
+
+
+def listed_contract(tenant: TenantId, read: Read[models.ContractItem]) -> Contract:
+    """A row of the contract list."""
+    item = read.value
+    return _contract(tenant, item, item.status or "ACTIVE", item.invoices_remaining, read.read_at)
+
+
+def single_contract(tenant: TenantId, contract: models.Contract, read_at: datetime) -> Contract:
+    """A contract read by itself or answered by a call; it has no `Status`, only `Active` (API notes 1.3)."""
+    spent = contract.invoices_remaining == 0 and not contract.continuous
+    status = "INACTIVE" if contract.active is False else "FINISHED" if spent else "ACTIVE"
+    return _contract(tenant, contract, status, contract.invoices_remaining, read_at)
+
+
+def _contract(
+    tenant: TenantId,
+    read: models.ContractItem | models.Contract,
+    status: str,
+    invoices_remaining: int | None,
+    read_at: datetime,
+) -> Contract:
+    view = ContractView(
+        tenant=tenant,
+        number=read.document_number,
+        customer_number=read.customer_number,
+        customer_name=read.customer_name,
+        status=status.upper(),
+        continuous=bool(read.continuous),
+        interval=read.invoice_interval or None,
+        period=_period(read.period_start, read.period_end),
+        invoices_remaining=invoices_remaining,
+        total=read.total,
+        currency=read.currency or SWEDISH,
+        template=str(read.template_number) if read.template_number else None,
+        paused=False,
+    )
+    return Contract(view=view, read_at=read_at)
+
+
+def invoice(tenant: TenantId, read: models.Invoice, read_at: datetime) -> Invoice:
+    """An invoice read by itself or answered by a call (API notes 2.1)."""
+    is_credit = bool(read.credit)
+    return Invoice(
+        tenant=tenant,
+        number=read.document_number,
+        invoice_date=read.invoice_date,
+        due_date=read.due_date,
+        invoice_type=read.invoice_type,
+        customer_number=read.customer_number,
+        total=read.total if read.total is not None else Decimal(0),
+        currency=read.currency or SWEDISH,
+        booked=bool(read.booked),
+        sent=bool(read.sent),
+        cancelled=bool(read.cancelled),
+        nox_finans=bool(read.nox_finans),
+        contract=read.contract_reference,
+        period=_period(read.invoice_period_start, read.invoice_period_end),
+        credit=is_credit,
+        # One field points both ways: from a credit invoice to what it credits, and from a credited one to its credit.
+        credit_of=read.credit_invoice_reference if is_credit else None,
+        credited_by=None if is_credit else read.credit_invoice_reference,
+        accounting_method=read.accounting_method or None,
+        email_to=read.email_information.email_address_to,
+        tax_reduction=read.tax_reduction_type if read.tax_reduction_type.lower() not in ("", "none") else None,
+        warehouse_ready=read.warehouse_ready,
+        rows_digest=read.rows_digest,
+        read_at=read_at,
+    )
+
+
+def _period(start: date | None, end: date | None) -> Period | None:
+    """Both days, or none: half a period, or one that ends before it begins, is no period to invoice."""
+    return Period(start, end) if start is not None and end is not None and start <= end else None

@@ -1,0 +1,66 @@
+"""Lists a tenant's contracts into the ledger's mirror, and reads what else the plan must know of the company.
+
+It only reads. What cannot be read because a scope is missing stays unknown and is learned from the first refusal.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from common import mirror
+from common.fortnox import errors
+from common.fortnox.client import Fortnox
+from common.ids import InvoiceNumber, TenantId
+from common.ledger import contracts, tenants
+from common.ledger.database import Ledger
+from common.ledger.records import Contract, Tenant
+from common.rules.periods import Period
+from common.rules.plan import TenantFacts
+
+log = structlog.get_logger()
+
+
+async def poll(ledger: Ledger, fortnox: Fortnox, tenant: Tenant) -> Sequence[Contract]:
+    """Lists the tenant's contracts and returns the rows, mirrored.
+
+    Once a day the list is of all contracts, else of the active ones, and the company's locked period and financial
+    years are read with it. Raises FortnoxError or TokenError; the mirror then keeps what it had.
+    """
+    today = ledger.clock.today()
+    first_today = tenant.facts_on != today
+    if tenant.newest_invoice is None:
+        await note_newest_invoice(ledger, fortnox, tenant.id)
+    listing = await fortnox.contracts(tenant.id, status=None if first_today else "active")
+    rows = [mirror.listed_contract(tenant.id, read) for read in listing.rows]
+    for unreadable in listing.unreadable:
+        log.error("contract_unreadable", tenant=tenant.id, contract=unreadable.number, error=unreadable.error)
+    complete = listing.complete and not listing.unreadable
+    await contracts.mirror(ledger, tenant.id, rows, complete=complete, started_at=listing.started_at)
+    await tenants.note_listing(ledger, tenant.id, listing.started_at)
+    if first_today:
+        await tenants.note_facts(ledger, tenant.id, await read_facts(fortnox, tenant.id), today)
+    log.info("contracts_listed", tenant=tenant.id, contracts=len(rows), all=first_today)
+    return rows
+
+
+async def note_newest_invoice(ledger: Ledger, fortnox: Fortnox, tenant: TenantId) -> None:
+    """Notes the newest invoice of a tenant seen for the first time: that one and the older ones are history, not
+    ours."""
+    newest = await fortnox.newest_invoice(tenant)
+    await tenants.see_invoices(ledger, tenant, newest or InvoiceNumber(0))
+
+
+async def read_facts(fortnox: Fortnox, tenant: TenantId) -> TenantFacts:
+    """What decides about bookkeeping before an invoice is made: the locked period and the financial years."""
+    locked_until = None
+    years = None
+    try:
+        locked_until = await fortnox.locked_period(tenant)
+    except errors.Rejected as refusal:
+        log.info("locked_period_unknown", tenant=tenant, answer=str(refusal))
+    try:
+        read = await fortnox.financial_years(tenant)
+        years = tuple(Period(year.from_date, year.to_date) for year in read)
+    except errors.Rejected as refusal:
+        log.info("financial_years_unknown", tenant=tenant, answer=str(refusal))
+    return TenantFacts(locked_until=locked_until, years=years)

@@ -1,0 +1,176 @@
+"""Admits what is ready to the queues: a little for every tenant, the oldest first, round-robin over the tenants.
+
+The backlog waits in the ledger; Redis holds only what will get a slot within about two seconds (design, section 9).
+What the feeder remembers is a hint: lost, it sends a message twice, and the worker drops the second one.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import zip_longest
+
+import redis.asyncio
+import structlog
+
+from common.clock import boottime
+from common.fortnox.governor import Governor
+from common.ids import BillingId, TenantId
+from common.ledger import billings
+from common.ledger.database import Ledger
+from common.ledger.records import Attempt, Billing
+from common.queue import outbox
+from common.queue.depth import depths
+from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence
+from common.rules.states import Step
+
+log = structlog.get_logger()
+
+HORIZON = 2.0
+"""Seconds ahead for which slots are filled."""
+
+PER_TENANT = 60
+"""How many ready billings of a tenant are looked at: more than a window and a horizon can use."""
+
+MESSAGE_LOST_AFTER = 5.0
+"""Seconds after which a message whose queue is empty, and whose billing still waits, is taken for lost."""
+
+LOOK_SERVES = 12
+"""So many answers wait for one look at most (design, section 6) ..."""
+
+LOOK_WAITS = 1.0
+"""... and so many seconds."""
+
+STALE_LISTING = 0.6
+"""Share of the freshness after which a tenant with several creates waiting is listed again, before they are
+admitted."""
+
+SHARED_LISTING_PAYS = 3
+"""From so many waiting creates on, one listing is cheaper than the single reads."""
+
+
+class Feeder:
+    """Sends messages for what the ledger says is ready."""
+
+    def __init__(self, ledger: Ledger, client: redis.asyncio.Redis, governor: Governor, fresh_seconds: float) -> None:
+        self._ledger = ledger
+        self._redis = client
+        self._governor = governor
+        self._fresh = timedelta(seconds=fresh_seconds)
+        self._admitted: dict[tuple[BillingId, Step], float] = {}
+        self._looks: dict[TenantId, float] = {}
+        self._creating: set[TenantId] = set()
+
+    async def admit(self, listed_at: Mapping[TenantId, float]) -> set[TenantId]:
+        """Admits what has room now.
+
+        Parameters:
+          listed_at: when each tenant's contracts were last listed, by `boottime()`.
+
+        Returns the tenants whose contracts must be listed before more of their creates are admitted.
+        """
+        ready = await billings.ready(self._ledger, per_tenant=PER_TENANT)
+        self._forget_what_moved(ready)
+        await self._forget_what_was_lost()
+        by_tenant: dict[TenantId, list[Billing]] = defaultdict(list)
+        for billing in ready:
+            by_tenant[billing.tenant].append(billing)
+        self._creating = {billing.tenant for billing in ready if billing.step is Step.CREATE}
+        admitted: list[list[Billing]] = []
+        stale: set[TenantId] = set()
+        for tenant, waiting in by_tenant.items():
+            creates = sum(one.step is Step.CREATE for one in waiting)
+            if creates >= SHARED_LISTING_PAYS and self._is_stale(listed_at.get(tenant)):
+                stale.add(tenant)
+                waiting = [one for one in waiting if one.step is not Step.CREATE]
+            admitted.append(await self._with_room(tenant, waiting))
+        await self._send(list(round_robin(admitted)))
+        return stale
+
+    def _is_stale(self, listed_at: float | None) -> bool:
+        return listed_at is None or boottime() - listed_at > self._fresh.total_seconds() * STALE_LISTING
+
+    async def _with_room(self, tenant: TenantId, waiting: Sequence[Billing]) -> list[Billing]:
+        on_their_way = [one for one in waiting if (one.id, one.step) in self._admitted]
+        candidates = [one for one in waiting if (one.id, one.step) not in self._admitted]
+        if not candidates:
+            return []
+        room = await self._governor.room(tenant, HORIZON) - len(on_their_way)
+        return candidates[: max(room, 0)]
+
+    async def _send(self, admitted: Sequence[Billing]) -> None:
+        if not admitted:
+            return
+        now = boottime()
+        await outbox.enqueue(self._redis, [message_for(billing) for billing in admitted])
+        for billing in admitted:
+            self._admitted[billing.id, billing.step] = now
+        log.debug("billings_admitted", billings=len(admitted))
+
+    def _forget_what_moved(self, ready: Sequence[Billing]) -> None:
+        still_ready = {(one.id, one.step) for one in ready}
+        self._admitted = {key: at for key, at in self._admitted.items() if key in still_ready}
+
+    async def _forget_what_was_lost(self) -> None:
+        """A message is lost when its billing still waits though its queue has long been empty, as after a wipe."""
+        overdue = {key for key, at in self._admitted.items() if boottime() - at > MESSAGE_LOST_AFTER}
+        if not overdue:
+            return
+        empty = {depth.queue for depth in await depths(self._redis) if depth.ready + depth.in_flight == 0}
+        lost = {key for key in overdue if MESSAGE_OF[key[1]].queue in empty}
+        for key in lost:
+            del self._admitted[key]
+        if lost:
+            log.warning("messages_lost", messages=len(lost))
+
+    async def ask_for_evidence(self) -> float | None:
+        """Sends one look to each tenant whose answers have waited long enough, or are enough to share one.
+
+        Returns the seconds until the next look that is known to be needed, or None.
+        """
+        sought: dict[TenantId, list[tuple[Billing, Attempt]]] = defaultdict(list)
+        for billing, attempt in await billings.seekers(self._ledger):
+            sought[billing.tenant].append((billing, attempt))
+        for tenant in self._looks.keys() - sought.keys():
+            del self._looks[tenant]
+        now = self._ledger.clock.now()
+        messages: list[Message] = []
+        waits: list[float] = []
+        for tenant, entries in sought.items():
+            wait = self._until_next_look(tenant, [(now - billing.changed_at).total_seconds() for billing, _ in entries])
+            if wait <= 0:
+                messages.append(SeekEvidence(tenant=tenant))
+                self._looks[tenant] = boottime()
+            else:
+                waits.append(wait)
+        if messages:
+            await outbox.enqueue(self._redis, messages)
+        return min(waits, default=None)
+
+    def _until_next_look(self, tenant: TenantId, ages: Sequence[float]) -> float:
+        """Seconds to wait with the next look, given how long ago each billing began to wait for one."""
+        since_look = boottime() - self._looks.get(tenant, float("-inf"))
+        unlooked = [age for age in ages if age < since_look]
+        if unlooked:
+            # No more answers are coming that the look could serve as well: it need not wait for them.
+            enough = len(unlooked) >= LOOK_SERVES or tenant not in self._creating
+            return max(0.0 if enough else LOOK_WAITS - max(unlooked), LOOK_WAITS - since_look)
+        pause = min(max(LOOK_WAITS, min(ages) / 2), 60.0)
+        return pause - since_look
+
+
+MESSAGE_OF: Mapping[Step, type[CreateInvoice] | type[Bookkeep] | type[Deliver]] = {
+    Step.CREATE: CreateInvoice,
+    Step.BOOKKEEP: Bookkeep,
+    Step.DELIVER: Deliver,
+}
+
+
+def message_for(billing: Billing) -> Message:
+    """The message that asks for the billing's step."""
+    return MESSAGE_OF[billing.step](billing=billing.id, tenant=billing.tenant)
+
+
+def round_robin(lists: Iterable[Sequence[Billing]]) -> Iterator[Billing]:
+    """One of each, then the second of each, and so on: nobody waits behind a big company."""
+    for rank in zip_longest(*lists):
+        yield from (one for one in rank if one is not None)

@@ -1,0 +1,218 @@
+"""The producer's process: polls tenants, plans, feeds the queues and sweeps, each in a task of its own.
+
+Several producers may run: what they insert and send twice is dropped by the ledger's constraints and by the workers.
+"""
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import Collection
+from datetime import date
+
+import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+
+from common.clock import boottime
+from common.fortnox import errors
+from common.fortnox.client import Fortnox
+from common.fortnox.governor import governor_redis
+from common.ids import TenantId
+from common.ledger import billings, blocks, tenants
+from common.ledger.database import Ledger, open_ledger
+from common.ledger.records import Tenant
+from common.queue.connections import connect_async
+from common.queue.doorbell import READY, Doorbell
+from common.queue.outbox import QueueUnreachable
+from common.rules.reasons import Reason, of_refusal
+from common.rules.states import Step
+from common.settings import Settings
+from producers.contracts import poll
+from producers.feeder import Feeder
+from producers.planner import insert_due
+from producers.surprises import explain
+
+log = structlog.get_logger()
+
+BY = "producer"
+
+POLLS_AT_ONCE = 16
+FEED_AT_LEAST_EVERY = 0.5
+"""Seconds; the doorbell and the poller wake the feeder sooner."""
+
+SWEEP_EVERY = 1.0
+RETRY_POLL_AFTER = 10.0
+"""Seconds after a tenant's first failed poll; doubled with each further one, up to the poll interval."""
+
+AWAY = (OSError, RedisError, DBAPIError, QueueUnreachable, errors.GovernorUnreachable)
+"""What it looks like when Redis or the database is away for a while: wait, and go on where the ledger says."""
+
+
+class Producer:
+    """One producer over all tenants of the ledger."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, client: redis.asyncio.Redis, fortnox: Fortnox) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._redis = client
+        self._fortnox = fortnox
+        self._feeder = Feeder(ledger, client, fortnox.governor, settings.fresh_seconds)
+        self._next_poll: dict[TenantId, float] = {}
+        self._failures: dict[TenantId, int] = {}
+        self._listed_at: dict[TenantId, float] = {}
+        self._polling: set[TenantId] = set()
+        self._polls = asyncio.Semaphore(POLLS_AT_ONCE)
+        self._planned_on: date | None = None
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        log.info("producer_started")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._poll_tenants(tasks))
+            tasks.create_task(self._listen())
+            tasks.create_task(self._feed())
+            tasks.create_task(self._sweep())
+
+    def poll_now(self) -> None:
+        """Lists every tenant's contracts as soon as may be, whatever the interval."""
+        self._next_poll.clear()
+
+    async def _poll_tenants(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            try:
+                everybody = await tenants.every(self._ledger)
+                await self._plan_new_day(everybody)
+                now = boottime()
+                for tenant in everybody:
+                    if self._next_poll.setdefault(tenant.id, now) <= now and tenant.id not in self._polling:
+                        self._polling.add(tenant.id)
+                        tasks.create_task(self._poll(tenant))
+            except AWAY as error:
+                log.warning("polling_waits", error=str(error))
+            await asyncio.sleep(FEED_AT_LEAST_EVERY)
+
+    async def _plan_new_day(self, everybody: Collection[Tenant]) -> None:
+        """At midnight what the mirror shows is planned at once; freshness sees to it that it is listed before it is
+        acted on."""
+        today = self._ledger.clock.today()
+        if self._planned_on is not None and today > self._planned_on:
+            for tenant in everybody:
+                await insert_due(self._ledger, tenant.id, today, BY)
+                self._next_poll[tenant.id] = 0.0
+            self._wake.set()
+        self._planned_on = today
+
+    async def _poll(self, tenant: Tenant) -> None:
+        """One pass over one tenant. Whatever goes wrong stays with this tenant."""
+        try:
+            async with self._polls:
+                await self.pass_over(tenant)
+            self._failures.pop(tenant.id, None)
+            spread = random.uniform(0.9, 1.1)
+            self._next_poll[tenant.id] = boottime() + self._settings.poll_interval * spread
+            self._wake.set()
+        except (errors.TokenRefused, errors.Forbidden) as refusal:
+            await self._block(tenant.id, refusal)
+            self._poll_again_later(tenant.id)
+        except (errors.FortnoxError, errors.NotSent, *AWAY) as error:
+            log.warning("poll_failed", tenant=tenant.id, error=str(error))
+            self._poll_again_later(tenant.id)
+        finally:
+            self._polling.discard(tenant.id)
+
+    async def pass_over(self, tenant: Tenant) -> None:
+        """Lists the tenant's contracts and inserts what is due. Raises FortnoxError or TokenError."""
+        started = boottime()
+        rows = await poll(self._ledger, self._fortnox, tenant)
+        self._listed_at[tenant.id] = started
+        await self._clear_read_blocks(tenant.id)
+        await explain(self._ledger, tenant.id, rows)
+        await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
+
+    def _poll_again_later(self, tenant: TenantId) -> None:
+        failures = self._failures[tenant] = self._failures.get(tenant, 0) + 1
+        pause = min(RETRY_POLL_AFTER * 2 ** (failures - 1), self._settings.poll_interval)
+        self._next_poll[tenant] = boottime() + pause
+
+    async def _block(self, tenant: TenantId, refusal: errors.TokenRefused | errors.Forbidden) -> None:
+        """What keeps a company from being read at all is shown as one item, and stops all its steps until a poll
+        succeeds."""
+        reason = Reason.TOKEN_DEAD
+        if isinstance(refusal, errors.Forbidden):
+            reason = of_refusal(Step.CREATE, refusal.http_status or 403, refusal.code, refusal.message)
+        await blocks.put(self._ledger, tenant, None, reason, {"answer": str(refusal)}, by=BY)
+        log.error("tenant_blocked", tenant=tenant, reason=reason.value, error=str(refusal))
+
+    async def _clear_read_blocks(self, tenant: TenantId) -> None:
+        for block in await blocks.every(self._ledger, tenant):
+            if block.step is None:
+                await blocks.clear(self._ledger, tenant, None, block.reason, by=BY)
+
+    async def _listen(self) -> None:
+        async with Doorbell(self._redis, READY) as bell:
+            while True:
+                await bell.wait(FEED_AT_LEAST_EVERY)
+                self._wake.set()
+
+    async def _feed(self) -> None:
+        while True:
+            try:
+                stale = await self._feeder.admit(self._listed_at)
+                for tenant in stale:
+                    self._next_poll[tenant] = 0.0
+                await self._feeder.ask_for_evidence()
+            except AWAY as error:
+                log.warning("feeding_waits", error=str(error))
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until something became ready, or half a second."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), FEED_AT_LEAST_EVERY)
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _sweep(self) -> None:
+        """A claim past its lease is in doubt: whoever held it may or may not have made the call."""
+        while True:
+            try:
+                for billing in await billings.expired(self._ledger):
+                    if await billings.take_over(self._ledger, billing.id):
+                        log.warning("lease_expired", tenant=billing.tenant, billing=billing.id, step=billing.step.value)
+            except AWAY as error:
+                log.warning("sweeping_waits", error=str(error))
+            await asyncio.sleep(SWEEP_EVERY)
+
+
+def produce(settings: Settings, redis_url: str) -> None:
+    """Runs one producer until SIGTERM or SIGINT.
+
+    Raises LedgerError, or GovernorUnreachable, before it starts when the ledger or Redis cannot be used.
+    """
+    asyncio.run(_produce(settings, redis_url))
+
+
+async def _produce(settings: Settings, redis_url: str) -> None:
+    secret = settings.database_url
+    ledger = await open_ledger(secret.get_secret_value() if secret else None, settings.data_dir, settings.clock)
+    client = connect_async(redis_url)
+    slots = governor_redis(redis_url)
+    fortnox = await Fortnox.open(settings, slots)
+    try:
+        await client.ping()
+        producing = asyncio.create_task(Producer(settings, ledger, client, fortnox).run())
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, producing.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await producing
+        log.info("producer_stopped")
+    finally:
+        await fortnox.close()
+        await slots.aclose()
+        await client.aclose()
+        await ledger.close()

@@ -1,0 +1,33 @@
+"""What holds for every test: a test that is skipped without being listed in tests/SKIPS.md fails the run."""
+
+from pathlib import Path
+
+import pytest
+
+_LISTED = (Path(__file__).parent / "SKIPS.md").read_text(encoding="utf-8")
+
+
+class SkipsAreListed:
+    """Collects the skipped tests, and fails the session for those that nobody has given a reason for."""
+
+    def __init__(self) -> None:
+        self._unlisted: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        test = report.nodeid.split("[")[0]
+        if report.skipped and not hasattr(report, "wasxfail") and f"`{test}`" not in _LISTED:
+            self._unlisted.append(report.nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._unlisted and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for test in self._unlisted:
+            terminalreporter.write_line(f"skipped, and not listed in tests/SKIPS.md: {test}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SkipsAreListed(), "skips-are-listed")

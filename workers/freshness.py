@@ -1,0 +1,49 @@
+"""Sees to it that a call is made on a fresh view: a contract or an invoice read too long ago is read again first.
+
+Freshness counts from the start of the request that returned the row (design, section 6), never from its arrival.
+"""
+
+from datetime import datetime, timedelta
+
+from common import mirror
+from common.ids import ContractNumber, InvoiceNumber, TenantId
+from common.ledger import contracts, invoices
+from common.ledger.records import Contract, Invoice
+from workers.runtime import Runtime
+
+
+def is_fresh(runtime: Runtime, read_at: datetime | None) -> bool:
+    """Whether what was read then may still be acted upon."""
+    if read_at is None:
+        return False
+    return runtime.settings.clock.now() - read_at <= timedelta(seconds=runtime.settings.fresh_seconds)
+
+
+async def fresh_contract(runtime: Runtime, tenant: TenantId, number: ContractNumber) -> Contract:
+    """The contract as the mirror has it, or read by itself where the mirror's row is too old.
+
+    Raises errors.Missing when Fortnox no longer knows the contract.
+    """
+    known = await contracts.get(runtime.ledger, tenant, number)
+    if known is not None and is_fresh(runtime, known.read_at):
+        return known
+    read = await runtime.fortnox.contract(tenant, number)
+    row = mirror.single_contract(tenant, read.value, read.read_at)
+    await contracts.mirror(runtime.ledger, tenant, [row], complete=False)
+    return row
+
+
+async def fresh_invoice(runtime: Runtime, tenant: TenantId, number: InvoiceNumber) -> Invoice:
+    """The invoice as the mirror has it, or read again where that is too old. Raises errors.Missing when it is gone."""
+    known = await invoices.get(runtime.ledger, tenant, number)
+    if known is not None and is_fresh(runtime, known.read_at):
+        return known
+    return await read_invoice(runtime, tenant, number)
+
+
+async def read_invoice(runtime: Runtime, tenant: TenantId, number: InvoiceNumber) -> Invoice:
+    """The invoice as Fortnox has it now; the mirror keeps it."""
+    read = await runtime.fortnox.invoice(tenant, number)
+    invoice = mirror.invoice(tenant, read.value, read.read_at)
+    await invoices.mirror(runtime.ledger, [invoice])
+    return invoice

@@ -1,0 +1,52 @@
+"""One look at a tenant's invoices: every contract invoice above a number is read once into the mirror.
+
+After a look that ends without error, "the mirror does not have it" means "Fortnox did not show it". The tenant's newest
+invoice, the mark for later looks, moves only when every candidate has been read.
+"""
+
+import structlog
+
+from common.fortnox.models import InvoiceItem
+from common.ids import InvoiceNumber, TenantId
+from common.ledger import invoices, tenants
+from common.ledger.records import Invoice
+from workers.freshness import read_invoice
+from workers.runtime import Runtime
+
+log = structlog.get_logger()
+
+CONTRACT_INVOICE = "AGREEMENTINVOICE"
+
+
+async def look(
+    runtime: Runtime, tenant: TenantId, *, above: InvoiceNumber | None, customers: frozenset[str]
+) -> list[Invoice]:
+    """Reads what the mirror lacks of the tenant's invoices above a number, and returns all of them, newest first.
+
+    Parameters:
+      above: the newest number that was known before the first call whose effect is sought.
+      customers: numbers of the customers whose invoices are sought. All new invoices of theirs are read, whatever type
+        the list gives them: that contract invoices are marked AGREEMENTINVOICE is assumed, not confirmed (API notes
+        1.7).
+
+    Raises FortnoxError or NotSent as soon as one candidate cannot be read; the mark does not move then.
+    """
+    listing = await runtime.fortnox.invoices(tenant, above=above or InvoiceNumber(0))
+    found: list[Invoice] = []
+    for item in (read.value for read in listing.rows):
+        if not is_candidate(item, customers):
+            continue
+        mirrored = await invoices.get(runtime.ledger, tenant, item.document_number)
+        if mirrored is None or mirrored.read_at is None:
+            mirrored = await read_invoice(runtime, tenant, item.document_number)
+        found.append(mirrored)
+    newest = max((read.value.document_number for read in listing.rows), default=None)
+    if newest is not None and not listing.unreadable:
+        await tenants.see_invoices(runtime.ledger, tenant, newest)
+    log.debug("invoices_looked_at", tenant=tenant, above=above, newest=newest, read=len(found))
+    return found
+
+
+def is_candidate(item: InvoiceItem, customers: frozenset[str]) -> bool:
+    """Whether the listed invoice may have come from a contract."""
+    return item.invoice_type in ("", CONTRACT_INVOICE) or item.customer_number in customers

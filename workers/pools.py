@@ -1,0 +1,120 @@
+"""The pools by name, and the process that works them: Dramatiq's worker on the queues that it is told.
+
+An actor only reads its message and hands over to the module of its pool; what goes wrong there unforeseen is logged and
+dropped, since the ledger remembers what is not done and the producer feeds it again.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from types import FrameType
+from typing import TypeVar
+
+import dramatiq
+import structlog
+from dramatiq.asyncio import get_event_loop_thread
+
+from common.queue.broker import DoorbellBroker, make_broker, start_worker
+from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence
+from common.settings import Settings
+from workers.bookkeeping import bookkeep
+from workers.delivery import deliver
+from workers.evidence import seek_evidence
+from workers.invoicing import create_invoice
+from workers.runtime import Runtime, RuntimeOnce
+
+log = structlog.get_logger()
+
+M = TypeVar("M", bound=Message)
+
+THREADS: Mapping[str, int] = {"invoicing": 32, "bookkeeping": 32, "delivery": 32, "evidence": 16}
+"""How many messages a process of the pool works at a time; a thread only waits for the event loop (engine notes
+1.3)."""
+
+
+async def _create_invoice(runtime: Runtime, message: CreateInvoice) -> None:
+    await create_invoice(runtime, message.billing)
+
+
+async def _bookkeep(runtime: Runtime, message: Bookkeep) -> None:
+    await bookkeep(runtime, message.billing)
+
+
+async def _deliver(runtime: Runtime, message: Deliver) -> None:
+    await deliver(runtime, message.billing)
+
+
+async def _seek_evidence(runtime: Runtime, message: SeekEvidence) -> None:
+    await seek_evidence(runtime, message.tenant)
+
+
+def declare(broker: DoorbellBroker, runtime: RuntimeOnce) -> None:
+    """Declares the actors of all pools on the broker."""
+    _declare(broker, runtime, CreateInvoice, _create_invoice)
+    _declare(broker, runtime, Bookkeep, _bookkeep)
+    _declare(broker, runtime, Deliver, _deliver)
+    _declare(broker, runtime, SeekEvidence, _seek_evidence)
+
+
+def _declare(
+    broker: DoorbellBroker, runtime: RuntimeOnce, kind: type[M], work: Callable[[Runtime, M], Awaitable[None]]
+) -> None:
+    async def act(payload: dict[str, object]) -> None:
+        await work(await runtime(), kind.read(payload))
+
+    dramatiq.actor(actor_name=kind.actor, queue_name=kind.queue, broker=broker)(act)
+
+
+class CloseRuntime(dramatiq.Middleware):
+    """Closes the runtime on its own event loop, when the last message is done and before the loop ends."""
+
+    def __init__(self, runtime: RuntimeOnce) -> None:
+        self._runtime = runtime
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        loop = get_event_loop_thread()
+        if loop is not None:
+            loop.run_coroutine(self._runtime.close())
+
+
+def start(settings: Settings, redis_url: str, pools: Collection[str], threads: int | None = None) -> dramatiq.Worker:
+    """Starts working the pools in threads of this process, and returns at once.
+
+    Parameters:
+      threads: messages at a time, all pools together; `None` for the pools' own numbers.
+    """
+    broker = make_broker(redis_url)
+    runtime = RuntimeOnce(settings, redis_url)
+    broker.add_middleware(CloseRuntime(runtime))
+    declare(broker, runtime)
+    return start_worker(broker, queues=pools, threads=threads or sum(THREADS[pool] for pool in pools))
+
+
+def work(settings: Settings, redis_url: str, pools: Collection[str], *, stop_within: float = 90.0) -> None:
+    """Works the pools until SIGTERM or SIGINT; then finishes what is in hand and gives back what is not.
+
+    Raises LedgerError or QueueUnreachable before the first message when the ledger or Redis cannot be used.
+    """
+    asyncio.run(_try(settings, redis_url))
+    stop = threading.Event()
+
+    def _stop(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    worker = start(settings, redis_url, pools)
+    log.info("worker_started", pools=sorted(pools))
+    stop.wait()
+    worker.stop(timeout=int(stop_within * 1000))
+    worker.broker.close()
+    log.info("worker_stopped", pools=sorted(pools))
+
+
+async def _try(settings: Settings, redis_url: str) -> None:
+    runtime = await Runtime.open(settings, redis_url)
+    try:
+        await runtime.redis.ping()
+    finally:
+        await runtime.close()

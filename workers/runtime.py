@@ -1,0 +1,80 @@
+"""What an actor works with: the ledger, Redis and the Fortnox client of this process, opened once on its event loop.
+
+Dramatiq runs every async actor of a process on one event loop; sessions and pools belong to that loop, so they are
+opened by the first message and not at import.
+"""
+
+import asyncio
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+
+from redis.asyncio import Redis
+
+from common.fortnox.client import Fortnox
+from common.fortnox.governor import governor_redis
+from common.ledger.database import Ledger, open_ledger
+from common.queue import doorbell
+from common.queue.connections import connect_async
+from common.settings import Settings
+
+LEASE_MARGIN = timedelta(seconds=30)
+"""How much longer a lease lasts than the longest call: the time for the outcome's commit, and for a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of one worker process."""
+
+    settings: Settings
+    ledger: Ledger
+    redis: Redis
+    """The queues' database."""
+    slots: Redis
+    """The governor's database."""
+    fortnox: Fortnox
+    name: str
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim holds: longer than the longest call can take."""
+        return timedelta(seconds=self.settings.call_timeout) + LEASE_MARGIN
+
+    async def ring(self) -> None:
+        """Tells the feeder that a step became ready. A ring that is lost costs a poll of the feeder, nothing else."""
+        await doorbell.ring(self.redis, doorbell.READY)
+
+    @classmethod
+    async def open(cls, settings: Settings, redis_url: str) -> "Runtime":
+        """Opens all parts. Raises LedgerError when the ledger cannot be used."""
+        secret = settings.database_url
+        ledger = await open_ledger(secret.get_secret_value() if secret else None, settings.data_dir, settings.clock)
+        client = connect_async(redis_url)
+        slots = governor_redis(redis_url)
+        fortnox = await Fortnox.open(settings, slots)
+        return cls(settings, ledger, client, slots, fortnox, f"{socket.gethostname()}:{os.getpid()}")
+
+    async def close(self) -> None:
+        await self.fortnox.close()
+        await self.slots.aclose()
+        await self.redis.aclose()
+        await self.ledger.close()
+
+
+class RuntimeOnce:
+    """Opens the runtime with the first message and hands the same one to all others of the process."""
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self._settings = settings
+        self._redis_url = redis_url
+        self._opening: asyncio.Task[Runtime] | None = None
+
+    async def __call__(self) -> Runtime:
+        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+            self._opening = asyncio.ensure_future(Runtime.open(self._settings, self._redis_url))
+        return await asyncio.shield(self._opening)
+
+    async def close(self) -> None:
+        if self._opening is not None and self._opening.done() and self._opening.exception() is None:
+            await self._opening.result().close()
