@@ -23,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class ClockChange(BaseModel):
-    """`set` first, then `move`, then `frozen`."""
+    """Freezing comes first, so that the instant set is exact; then `set`, then `move`, and running on comes last."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -115,12 +115,14 @@ class Control:
     async def change_clock(self, request: web.Request) -> web.Response:
         change = ClockChange.model_validate(await request.json())
         clock = self._world.clock
+        if change.frozen:
+            clock.freeze()
         if change.set is not None:
             clock.set(change.set)
         if change.move is not None:
             clock.move(timedelta(seconds=change.move))
-        if change.frozen is not None:
-            (clock.freeze if change.frozen else clock.run)()
+        if change.frozen is False:
+            clock.run()
         return await self.clock(request)
 
     async def behaviour(self, _: web.Request) -> web.Response:
