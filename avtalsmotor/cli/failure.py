@@ -49,6 +49,12 @@ def warn(message: str) -> None:
     _tell("Warning", message, typer.colors.YELLOW)
 
 
+def tell_wait(message: str) -> None:
+    """What a person at a terminal waits for, on stderr."""
+    if sys.stderr.isatty():
+        typer.secho(message, dim=True, err=True)
+
+
 def _tell(kind: str, message: str, colour: str) -> None:
     sys.stdout.flush()
     typer.echo(f"{typer.style(f'{kind}:', fg=colour, bold=True)} {message}", err=True)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from avtalsmotor.cli.failure import Failure
+from avtalsmotor.embedded import EmbeddedServer, find_running
 from common import logs
 from common.ledger.database import Ledger, open_ledger
 from common.settings import Settings
@@ -111,8 +112,6 @@ async def prepare_ledger(settings: Settings) -> None:
 
 def running_redis(settings: Settings) -> str | None:
     """The address of the Redis that the roles use, or `None` when none is named and none runs in the data directory."""
-    from avtalsmotor.embedded import find_running
-
     return settings.redis_url.get_secret_value() if settings.redis_url else find_running(settings.data_dir)
 
 
@@ -132,22 +131,22 @@ def redis_of_the_roles(settings: Settings) -> str:
 def redis_meanwhile(settings: Settings) -> Iterator[str]:
     """The address of the Redis that the roles use, or else of an embedded one that lives as long as the block.
 
-    It keeps its files in the data directory, so that the rate limit and the tokens are remembered from one command to
-    the next. Raises EmbeddedError.
+    That one has a directory of its own, so that it never stands in the way of `avtalsmotor up`, and keeps it, so that the
+    rate limit and the tokens are remembered from one command to the next. Raises EmbeddedError.
     """
-    from avtalsmotor.embedded import EmbeddedServer
-
-    url = running_redis(settings)
+    home = settings.data_dir / "commands"
+    url = running_redis(settings) or find_running(home)
     if url is not None:
         yield url
         return
-    with EmbeddedServer(settings.data_dir) as server:
+    with EmbeddedServer(home) as server:
         yield server.url
 
 
 @contextlib.asynccontextmanager
 async def open_fortnox(settings: Settings) -> AsyncIterator["Fortnox"]:
     """A client of the Fortnox that the settings name. Raises EmbeddedError."""
+    # Most commands make no call, and are quicker without the HTTP client.
     from common.fortnox.client import Fortnox
     from common.fortnox.governor import governor_redis
 

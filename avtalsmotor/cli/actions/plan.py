@@ -15,7 +15,7 @@ from avtalsmotor.cli.session import open_session
 from common.ids import TenantId
 from common.ledger.database import Ledger
 from common.ledger.records import Tenant
-from common.rules.plan import Verdict
+from common.rules.plan import HOLDS, Verdict
 from common.rules.reasons import Reason, explain
 from producers.planner import verdicts
 
@@ -124,16 +124,18 @@ def _row(verdict: Verdict, names: Mapping[TenantId, str]) -> Row:
 
 
 def _what_happens(verdict: Verdict) -> tuple[str, Tone]:
-    why = explain(verdict.reason, **verdict.detail)
-    if verdict.preview:
-        return f"later. {why}", "quiet"
-    match verdict.outcome:
-        case "bill":
-            return "is invoiced", "good"
-        case "hold":
-            return f"held: {why}", "attention"
-        case "none":
-            return f"nothing: {why}", "plain" if verdict.reason is Reason.PROPOSAL else "quiet"
+    reason, facts = verdict.reason, dict(verdict.detail)
+    if proposed := reason is Reason.PROPOSAL:
+        reason = Reason(facts.pop("verdict"))
+    would = "would be" if proposed else "will be" if verdict.preview else "is"
+    tone: Tone = "quiet" if verdict.preview else "plain" if proposed else "good"
+    if reason is Reason.DUE:
+        return f"{would} invoiced" + (", if the company were live" if proposed else ""), tone
+    why = explain(reason, **facts)
+    why = why[0].lower() + why[1:]
+    if reason in HOLDS:
+        return f"{would} held: {why}", "attention" if tone == "good" else tone
+    return f"nothing: {why}", "quiet"
 
 
 @dataclass

@@ -6,6 +6,8 @@ It makes no call with an effect. A company that cannot be read is reported and s
 import asyncio
 from collections.abc import Sequence
 
+from avtalsmotor.cli.failure import tell_wait
+from avtalsmotor.cli.printing import count
 from avtalsmotor.cli.session import missing_credentials, open_fortnox
 from avtalsmotor.embedded import EmbeddedError
 from common.fortnox.client import Fortnox
@@ -26,6 +28,7 @@ async def read_contracts(settings: Settings, ledger: Ledger, companies: Sequence
     if absent:
         why = f"{' and '.join(absent)} not set. Set them, or leave Fortnox alone with --no-read."
         return {company.id: why for company in companies}
+    tell_wait(f"Reading the contracts of {count(len(companies), 'company', 'companies')} from Fortnox ...")
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def read(fortnox: Fortnox, company: Tenant) -> str | None:

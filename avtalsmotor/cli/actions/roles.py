@@ -57,7 +57,7 @@ def work(pools: Sequence[str]) -> None:
         run_worker(settings, url, list(POOLS) if "all" in pools else list(dict.fromkeys(pools)))
 
 
-def sandbox(port: int, seed: int, companies: int, at: datetime | None, token_life: int) -> int:
+def sandbox(host: str, port: int, seed: int, companies: int, at: datetime | None, token_life: int) -> int:
     from sandbox.server import run
 
-    return run(port=port, seed=seed, companies=companies, at=at, token_life=token_life)
+    return run(host=host, port=port, seed=seed, companies=companies, at=at, token_life=token_life)

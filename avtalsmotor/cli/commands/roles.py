@@ -81,6 +81,9 @@ def work(
 
 
 def sandbox(
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Its secrets are public: keep it off the network.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 for any free one.")] = 8150,
     seed: Seed = 1,
     companies: Companies = 12,
@@ -110,7 +113,7 @@ def sandbox(
     """
     from avtalsmotor.cli.actions import roles
 
-    raise typer.Exit(roles.sandbox(port, seed, companies, at, token_life))
+    raise typer.Exit(roles.sandbox(host, port, seed, companies, at, token_life))
 
 
 def declare(app: typer.Typer) -> None:

@@ -35,9 +35,9 @@ def add(
     avtalsmotor tenants add --tenant-id 12345
     avtalsmotor tenants add --tenant-id 12345 --live --bookkeep --deliver email
     """
-    from avtalsmotor.cli.actions import tenants
+    from avtalsmotor.cli.actions import adding
 
-    run(tenants.add(tenant_id, name, said.choice(), check=not no_check))
+    run(adding.add(tenant_id, name, said.choice(), check=not no_check))
 
 
 @app.command("list")

@@ -1,0 +1,90 @@
+"""The policy on the command line: four levels, the most specific decides, and everybody can see which."""
+
+from typing import Any
+
+from common.ids import TenantId
+from common.ledger import audit, policies
+from common.ledger.database import Ledger
+from common.ledger.records import Billing
+from common.rules.policy import PolicyChoice
+from tests.databases import database_url
+from tests.integration.cli.conftest import Shell
+from tests.sandboxes import TENANT, Sandbox
+
+__all__ = ["database_url"]
+
+
+async def decided(shell: Shell, *words: str | int) -> dict[str, tuple[Any, str]]:
+    shown = (await shell(*words, "--json")).json
+    return {field: (value, shown["decided_by"][field]) for field, value in shown["policy"].items()}
+
+
+async def test_each_level_overrides_the_one_above_and_is_named(
+    bureau: Shell, planned: list[Billing], ledger: Ledger
+) -> None:
+    assert (await bureau("policy", "--bookkeep", "--lead-days", "10", "--deliver", "email")).status == 0
+    assert (await bureau("tenants", "policy", TENANT, "--lead-days", "5", "--deliver", "none")).status == 0
+    assert (await bureau("contracts", "policy", TENANT, 1, "--deliver", "finance")).status == 0
+
+    of_bureau = await decided(bureau, "policy")
+    assert of_bureau["lead_days"] == (10, "bureau")
+    assert of_bureau["mode"] == ("proposal", "default")
+    of_tenant = await decided(bureau, "tenants", "policy", TENANT)
+    assert of_tenant["mode"] == ("live", "tenant")
+    assert of_tenant["bookkeep"] == (True, "bureau")
+    assert of_tenant["lead_days"] == (5, "tenant")
+    of_contract = await decided(bureau, "contracts", "policy", TENANT, 1)
+    assert of_contract["deliver"] == ("finance", "contract")
+    assert of_contract["lead_days"] == (5, "tenant")
+    assert of_contract["catch_up"] == ("hold", "default")
+
+
+async def test_a_template_s_choice_is_shown_as_the_template_s(
+    bureau: Shell, sandbox: Sandbox, planned: list[Billing], ledger: Ledger
+) -> None:
+    await sandbox.contract(number=9, template_number=7)
+    await bureau("plan")
+    await policies.change(
+        ledger, "template", PolicyChoice(bookkeep=True), "test", tenant=TenantId(TENANT), template="7"
+    )
+    assert (await decided(bureau, "contracts", "policy", TENANT, 9))["bookkeep"] == (True, "template")
+    assert (await decided(bureau, "contracts", "policy", TENANT, 1))["bookkeep"] == (False, "default")
+
+
+async def test_what_is_unset_is_decided_by_the_level_above(bureau: Shell, planned: list[Billing]) -> None:
+    await bureau("policy", "--invoice-day", "last")
+    await bureau("tenants", "policy", TENANT, "--invoice-day", "15", "--bookkeep")
+    answer = await bureau("tenants", "policy", TENANT, "--unset", "invoice-day", "--unset", "bookkeep")
+    assert answer.status == 0
+    after = await decided(bureau, "tenants", "policy", TENANT)
+    assert after["invoice_day"] == ("last", "bureau")
+    assert after["bookkeep"] == (False, "default")
+
+
+async def test_looking_changes_nothing(bureau: Shell, planned: list[Billing], ledger: Ledger) -> None:
+    before = len(await audit.entries(ledger))
+    for words in (("policy",), ("tenants", "policy", TENANT), ("contracts", "policy", TENANT, 1)):
+        answer = await bureau(*words)
+        assert answer.status == 0
+        assert "Changed." not in answer.out
+    assert len(await audit.entries(ledger)) == before
+
+
+async def test_a_change_says_when_it_acts(bureau: Shell) -> None:
+    assert "What is more cautious than before holds at once" in (await bureau("policy", "--bookkeep")).out
+
+
+async def test_the_policy_is_shown_in_words_that_can_be_typed(bureau: Shell) -> None:
+    shown = (await bureau("policy", "--bookkeep", "--deliver-from", "07:30", "--invoice-day", "last")).out
+    lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[1:15]}
+    assert lines["bookkeep"] == ["yes", "bureau"]
+    assert lines["deliver-from"] == ["07:30", "bureau"]
+    assert lines["invoice-day"] == ["last", "bureau"]
+    assert lines["allow-zero"] == ["no", "default"]
+
+
+async def test_a_contract_never_read_has_no_policy_to_change(bureau: Shell, planned: list[Billing]) -> None:
+    answer = await bureau("contracts", "policy", TENANT, 4711, "--bookkeep")
+    assert answer.status == 1
+    assert f"Contract 4711 of company {TENANT} has never been read from Fortnox." in answer.err
+    assert f"avtalsmotor plan --tenant {TENANT}" in answer.err

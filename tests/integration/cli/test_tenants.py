@@ -1,0 +1,235 @@
+"""Companies on the command line: added after asking Fortnox, shown, paused, set going."""
+
+import pytest
+
+from common.ids import TenantId
+from common.ledger import audit, tenants
+from common.ledger.database import Ledger
+from sandbox.books import CONTRACT_LICENCE
+from tests.integration.cli.conftest import Shell
+from tests.sandboxes import TENANT, Sandbox
+from tests.valkeys import valkey
+
+NOWHERE = "127.0.0.1:9"
+"""An address where nothing listens."""
+
+ALL_SCOPES = {"invoice", "article", "price", "customer", "settings", "companyinformation", "bookkeeping"}
+
+
+async def added(ledger: Ledger) -> list[str]:
+    return [tenant.name for tenant in await tenants.every(ledger)]
+
+
+async def test_a_company_is_added_under_its_name_in_fortnox(bureau: Shell, sandbox: Sandbox, ledger: Ledger) -> None:
+    await sandbox.company(name="Nordlunds IT-drift AB")
+    await sandbox.contract()
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT)
+    assert (answer.status, answer.err) == (0, "")
+    assert answer.out.startswith(f"Added Nordlunds IT-drift AB ({TENANT}), with 1 active contract.\n")
+    assert f"avtalsmotor tenants resume {TENANT}" in answer.out
+    assert await added(ledger) == ["Nordlunds IT-drift AB"]
+
+
+async def test_a_name_given_goes_before_the_one_in_fortnox(bureau: Shell, sandbox: Sandbox, ledger: Ledger) -> None:
+    await sandbox.company(name="Nordlunds IT-drift AB")
+    assert (await bureau("tenants", "add", "--tenant-id", TENANT, "--name", "Nordlund")).status == 0
+    assert await added(ledger) == ["Nordlund"]
+
+
+async def test_what_is_said_while_adding_is_the_company_s_policy(bureau: Shell, sandbox: Sandbox) -> None:
+    await sandbox.company()
+    said = ("--live", "--bookkeep", "--deliver", "email", "--deliver-from", "any", "--lead-days", "-5")
+    assert (await bureau("tenants", "add", "--tenant-id", TENANT, *said)).status == 0
+    shown = (await bureau("tenants", "policy", TENANT, "--json")).json
+    assert {field for field, level in shown["decided_by"].items() if level == "tenant"} == {
+        "mode",
+        "bookkeep",
+        "deliver",
+        "deliver_from",
+        "lead_days",
+    }
+    assert shown["policy"]["mode"] == "live"
+    assert shown["policy"]["lead_days"] == -5
+    assert shown["policy"]["deliver_from"] == "any"
+
+
+async def test_a_company_is_not_added_twice(bureau: Shell, sandbox: Sandbox, ledger: Ledger) -> None:
+    await sandbox.company(name="Nordlunds IT-drift AB")
+    assert (await bureau("tenants", "add", "--tenant-id", TENANT)).status == 0
+    again = await bureau("tenants", "add", "--tenant-id", TENANT, "--name", "Another", "--live")
+    assert again.status == 1
+    assert f"Nordlunds IT-drift AB ({TENANT}) is in the ledger already" in again.err
+    assert (await bureau("tenants", "list", "--json")).json[0]["mode"] == "proposal"
+    assert await added(ledger) == ["Nordlunds IT-drift AB"]
+
+
+async def test_wrong_credentials_add_nothing(
+    bureau: Shell, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sandbox.company()
+    monkeypatch.setenv("AVTALSMOTOR_FORTNOX_CLIENT_SECRET", "a-wrong-secret")
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT)
+    assert answer.status == 1
+    assert f"Company {TENANT} was not added." in answer.err
+    assert "invalid_client" in answer.err
+    assert "Check the client id, the client secret" in answer.err
+    assert "a-wrong-secret" not in answer.err
+    assert await added(ledger) == []
+
+
+async def test_a_company_that_fortnox_does_not_know_is_not_added(bureau: Shell, ledger: Ledger) -> None:
+    answer = await bureau("tenants", "add", "--tenant-id", 999)
+    assert answer.status == 1
+    assert "Company 999 was not added." in answer.err
+    assert await added(ledger) == []
+
+
+async def test_without_credentials_nothing_is_added_and_the_variables_are_named(
+    bureau: Shell, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AVTALSMOTOR_FORTNOX_CLIENT_ID")
+    monkeypatch.delenv("AVTALSMOTOR_FORTNOX_CLIENT_SECRET")
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT)
+    assert answer.status == 1
+    assert "AVTALSMOTOR_FORTNOX_CLIENT_ID and AVTALSMOTOR_FORTNOX_CLIENT_SECRET not set" in answer.err
+    assert "--no-check" in answer.err
+    assert await added(ledger) == []
+
+
+async def test_a_company_can_be_added_without_asking_anybody(shell: Shell, ledger: Ledger) -> None:
+    answer = await shell("tenants", "add", "--tenant-id", TENANT, "--name", "Nordlund", "--no-check")
+    assert (answer.status, answer.err) == (0, "")
+    assert await added(ledger) == ["Nordlund"]
+
+
+async def test_a_company_whose_name_may_not_be_read_is_added_with_a_warning(
+    bureau: Shell, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    await sandbox.company(scopes=sorted(ALL_SCOPES - {"companyinformation"}))
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT)
+    assert answer.status == 0
+    assert answer.err.startswith(f"Warning: Company {TENANT} ({TENANT}) is added, but its name cannot be read.")
+    assert "behörighet saknas" in answer.err
+    assert await added(ledger) == [f"Company {TENANT}"]
+
+
+async def test_a_company_whose_contracts_may_not_be_read_is_added_with_a_warning(
+    bureau: Shell, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    await sandbox.company(name="Nordlund", scopes=sorted(ALL_SCOPES - {"invoice"}))
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT, "--live")
+    assert answer.status == 0
+    assert "its contracts cannot be read, so nothing can be invoiced for it." in answer.err
+    assert "Connect the company to Avtalsmotor again with all rights" in answer.err
+    assert await added(ledger) == ["Nordlund"]
+
+
+async def test_a_company_without_the_licence_is_added_with_a_warning(
+    bureau: Shell, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    company = await sandbox.company(name="Nordlund")
+    company.licences = set()
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT)
+    assert answer.status == 0
+    assert "its contracts cannot be read" in answer.err
+    assert "lacks a licence" in answer.err
+    assert "Order the licence in Fortnox" in answer.err
+    assert await added(ledger) == ["Nordlund"]
+
+
+async def test_a_company_without_the_module_is_added_with_a_warning(
+    bureau: Shell, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    company = await sandbox.company(name="Nordlund")
+    company.licences.discard(CONTRACT_LICENCE)
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT)
+    assert answer.status == 0
+    assert "Feature inte tillgänglig" in answer.err
+    assert "Switch on Avtalsfakturering in Fortnox' settings; no need to add the company again." in answer.err
+    assert await added(ledger) == ["Nordlund"]
+
+
+async def test_with_fortnox_out_of_reach_a_company_is_added_with_a_warning(
+    bureau: Shell, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVTALSMOTOR_FORTNOX_AUTH_URL", f"http://{NOWHERE}/oauth-v1")
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT)
+    assert answer.status == 0
+    assert "is added, but Fortnox could not be asked for it." in answer.err
+    assert "AVTALSMOTOR_FORTNOX_AUTH_URL" in answer.err
+    assert await added(ledger) == [f"Company {TENANT}"]
+
+
+async def test_with_redis_out_of_reach_a_company_is_added_with_a_warning(
+    bureau: Shell, sandbox: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sandbox.company()
+    monkeypatch.setenv("AVTALSMOTOR_REDIS_URL", f"redis://{NOWHERE}/0")
+    answer = await bureau("tenants", "add", "--tenant-id", TENANT)
+    assert answer.status == 0
+    assert "is added, but Fortnox could not be asked for it. Redis did not answer" in answer.err
+    assert "AVTALSMOTOR_REDIS_URL" in answer.err
+    assert await added(ledger) == [f"Company {TENANT}"]
+
+
+async def test_resume_sets_a_company_live_and_says_so_in_the_audit_trail(
+    bureau: Shell, sandbox: Sandbox, ledger: Ledger
+) -> None:
+    await sandbox.company()
+    await bureau("tenants", "add", "--tenant-id", TENANT)
+    await bureau("tenants", "pause", TENANT, "--why", "holiday")
+    assert (await bureau("tenants", "list", "--json")).json[0]["paused"] is True
+    answer = await bureau("tenants", "resume", TENANT, "--why", "back")
+    assert answer.status == 0
+    assert "is live" in answer.out
+    listed = (await bureau("tenants", "list", "--json")).json[0]
+    assert (listed["paused"], listed["mode"]) == (False, "live")
+    trail = await audit.entries(ledger, tenant=TenantId(TENANT))
+    assert [entry.action for entry in trail] == ["tenant_added", "paused", "policy_changed", "resumed"]
+    assert trail[-1].after["why"] == "back"
+    assert len({entry.by for entry in trail}) == 1
+
+
+async def test_resume_tells_when_the_whole_bureau_is_paused_all_the_same(bureau: Shell, sandbox: Sandbox) -> None:
+    await sandbox.company()
+    await bureau("tenants", "add", "--tenant-id", TENANT)
+    await bureau("pause")
+    assert "The whole bureau is paused" in (await bureau("tenants", "resume", TENANT)).out
+
+
+async def test_a_company_is_shown_with_what_is_known_of_it(bureau: Shell, sandbox: Sandbox) -> None:
+    await sandbox.company(name="Nordlund")
+    await bureau("tenants", "add", "--tenant-id", TENANT, "--bookkeep")
+    await bureau("plan")
+    shown = await bureau("tenants", "show", TENANT)
+    assert shown.status == 0
+    for told in ("Nordlund", "proposal", "Contracts last read", "2026-01-01..2026-12-31", "bookkeep"):
+        assert told in shown.out
+    as_json = (await bureau("tenants", "show", TENANT, "--json")).json
+    assert as_json["decided_by"]["bookkeep"] == "tenant"
+    assert as_json["blocks"] == []
+    assert {"from": "2026-01-01", "to": "2026-12-31"} in as_json["financial_years"]
+
+
+@pytest.mark.parametrize("words", [("show", 1), ("policy", 1), ("pause", 1), ("resume", 1)])
+async def test_an_unknown_company_is_an_error_that_says_how_to_find_it(shell: Shell, words: tuple[str, int]) -> None:
+    answer = await shell("tenants", *words)
+    assert answer.status == 1
+    assert "There is no company 1 in the ledger." in answer.err
+    assert "avtalsmotor tenants list" in answer.err
+
+
+async def test_an_empty_bureau_says_how_to_add_the_first_company(shell: Shell) -> None:
+    for words in (("tenants", "list"), ("status",), ("plan",)):
+        answer = await shell(*words)
+        assert answer.status == 0
+        assert "avtalsmotor tenants add --tenant-id N" in answer.out
+
+
+async def test_a_redis_that_dies_is_no_reason_to_add_nothing(
+    bureau: Shell, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sandbox.company()
+    with valkey() as url:
+        monkeypatch.setenv("AVTALSMOTOR_REDIS_URL", url)
+    assert (await bureau("tenants", "add", "--tenant-id", TENANT)).status == 0
