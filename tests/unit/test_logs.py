@@ -87,7 +87,7 @@ def test_events_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_traceback_shows_no_local_variables(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     configure(settings(log_format), "worker")
-    token = "hush-hush"
+    token = "hush" * 2
     try:
         raise RuntimeError("no answer")
     except RuntimeError:
@@ -95,7 +95,7 @@ def test_a_traceback_shows_no_local_variables(capsys: pytest.CaptureFixture[str]
         logging.getLogger("dramatiq.worker").exception("Failed to process message")
     said = capsys.readouterr().err
     assert said.count("RuntimeError: no answer") == 2
-    assert token not in said.replace('token = "hush-hush"', "")
+    assert token not in said
 
 
 def test_the_console_shows_the_event_and_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
