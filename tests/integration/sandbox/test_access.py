@@ -72,6 +72,29 @@ async def test_a_scope_that_was_not_consented_to_is_not_given(sandbox: Sandbox) 
     assert (await sandbox.ask_token(scope="invoice salary")).document["error"] == "invalid_scope"
 
 
+async def test_a_token_opens_only_the_scopes_it_was_asked_for_and_that_are_still_granted(sandbox: Sandbox) -> None:
+    company = await sandbox.company()
+    token = (await sandbox.ask_token(scope="invoice customer")).document["access_token"]
+
+    async def status(path: str) -> int:
+        return (await sandbox.call("GET", path, headers={"Authorization": f"Bearer {token}"})).status
+
+    assert [await status(path) for path in ("invoices", "customers", "articles")] == [200, 200, 403]
+    company.scopes.discard("customer")
+    assert await status("customers") == 403
+
+
+async def test_a_short_token_dies_by_real_time_though_the_clock_is_frozen(sandbox: Sandbox) -> None:
+    await sandbox.company()
+    await sandbox.control("PATCH", "behaviour", {"token_life": 1})
+    await sandbox.control("PUT", "clock", {"frozen": True})
+    began = time.monotonic()
+    await sandbox.get("contracts")
+    while (await sandbox.call("GET", "contracts")).status == 200:
+        assert time.monotonic() - began < 5
+    assert time.monotonic() - began >= 1
+
+
 async def test_a_token_dies_at_the_end_of_its_virtual_life(sandbox: Sandbox) -> None:
     await sandbox.company()
     await sandbox.get("contracts")

@@ -153,6 +153,18 @@ async def test_the_invoice_of_a_contract_has_its_old_period_rows_and_references(
     assert invoice["OutboundDate"] == "2026-01-10"
 
 
+async def test_an_invoice_keeps_its_rows_when_its_contract_is_changed(sandbox: Sandbox) -> None:
+    await sandbox.company()
+    await sandbox.contract()
+    await sandbox.put("contracts/1/createinvoice")
+    before = (await sandbox.get("invoices/1"))["Invoice"]
+    (row,) = (await sandbox.get("contracts/1"))["Contract"]["InvoiceRows"]
+    assert row["RowId"] != before["InvoiceRows"][0]["RowId"]
+    await sandbox.put("contracts/1", {"Contract": {"Comments": "x"}})
+    await sandbox.put("contracts/1", {"Contract": {"InvoiceRows": [{"Price": 200}]}})
+    assert (await sandbox.get("invoices/1"))["Invoice"] == before
+
+
 async def test_without_invoicedate_the_invoice_is_dated_today_in_stockholm(sandbox: Sandbox) -> None:
     await sandbox.company()
     await sandbox.contract()

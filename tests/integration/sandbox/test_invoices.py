@@ -130,6 +130,8 @@ async def test_totals_are_rounded_to_whole_kronor_where_the_company_says_so(sand
     rows = [{"ArticleNumber": "A1", "DeliveredQuantity": "1", "Price": 99.5}]
     rounded = await invoice(sandbox, InvoiceRows=rows)
     assert (rounded["Net"], rounded["TotalVAT"], rounded["RoundOff"], rounded["Total"]) == (99.5, 24.88, -0.38, 124)
+    half = [{"ArticleNumber": "A1", "DeliveredQuantity": "1", "Price": 99.6}]
+    assert (await invoice(sandbox, InvoiceRows=half))["Total"] == 125
     await sandbox.control("PATCH", f"companies/{TENANT}", {"rounding": False})
     exact = await invoice(sandbox, InvoiceRows=rows)
     assert (exact["RoundOff"], exact["Total"]) == (0, 124.38)
