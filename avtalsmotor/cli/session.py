@@ -131,8 +131,8 @@ def redis_of_the_roles(settings: Settings) -> str:
 def redis_meanwhile(settings: Settings) -> Iterator[str]:
     """The address of the Redis that the roles use, or else of an embedded one that lives as long as the block.
 
-    That one has a directory of its own, so that it never stands in the way of `avtalsmotor up`, and keeps it, so that the
-    rate limit and the tokens are remembered from one command to the next. Raises EmbeddedError.
+    That one has a directory of its own, so that it never stands in the way of `avtalsmotor up`; and keeps it, so that
+    the rate limit and the tokens are remembered from one command to the next. Raises EmbeddedError.
     """
     home = settings.data_dir / "commands"
     url = running_redis(settings) or find_running(home)

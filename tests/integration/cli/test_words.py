@@ -19,7 +19,9 @@ HEAVY = {"aiohttp", "alembic", "asyncio", "dramatiq", "pydantic", "pydantic_sett
 
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, TyperCommand]]:
-    for name, command in (group or get_command(app)).commands.items():
+    if group is None:
+        group = get_command(app)
+    for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
             yield from commands(command, (*path, name))
         else:
