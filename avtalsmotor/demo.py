@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,19 +31,26 @@ from avtalsmotor.embedded import EmbeddedServer
 from avtalsmotor.processes import ROLES, Processes
 from avtalsmotor.progress import Progress, needing_a_person, read_progress
 from avtalsmotor.up import prepare_ledger, stop_on_signals
+from common import logs
 from common.clock import STOCKHOLM
+from common.fortnox.governor import Governor, governor_redis
 from common.ids import ContractNumber, TenantId
 from common.ledger import policies, tenants
 from common.ledger.database import Ledger, open_ledger
+from common.ledger.records import Billing
 from common.queue.connections import connect_async
 from common.rules.policy import PolicyChoice
-from common.rules.reasons import explain
+from common.rules.reasons import Reason, explain
+from common.rules.states import Status
 from common.settings import Settings
 
 BY = "demo"
 START_WITHIN = 60.0
-NIGHT_WITHIN = 300.0
+NIGHT_WITHIN = 240.0
 LOOK_EVERY = 0.4
+FINANCE_OPENS_AFTER = 8
+"""Seconds in which the sandbox' Fakturatjänster takes an invoice; the real one takes minutes to hours."""
+
 SAY_EVERY = 5.0
 """Seconds between two lines where the output is not a terminal."""
 
@@ -54,7 +62,8 @@ def demo(seed: int = 1, companies: int = 12, data_dir: Path | None = None) -> in
       seed: the number that the sandbox's world grows from.
       data_dir: where ledger and logs are kept; `None`: a temporary folder that is removed at the end.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    logs.configure(Settings(log_level="warning"), "demo")
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
         home = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avtalsmotor-demo-")))
@@ -84,7 +93,9 @@ class _Night:
         )  # fmt: skip
         try:
             shift = self._wait_for_sandbox(url, fortnox)
-            story: Sequence[Mapping[str, Any]] = _get(f"{url}/_sandbox/wishes")
+            _ask("PATCH", f"{url}/_sandbox/behaviour", {"finance_delay": FINANCE_OPENS_AFTER})
+            story: Sequence[Mapping[str, Any]] = _ask("GET", f"{url}/_sandbox/wishes")["companies"]
+            self._introduce(story, evening)
             with EmbeddedServer(self._home) as server:
                 settings = Settings(
                     fortnox_client_id="sandbox-client",
@@ -101,14 +112,14 @@ class _Night:
 
     def _with_roles(self, settings: Settings, redis_url: str, url: str, story: Sequence[Mapping[str, Any]]) -> int:
         asyncio.run(prepare_ledger(settings))
-        asyncio.run(_add_companies(settings, story))
+        asyncio.run(_add_companies(settings, redis_url, story))
         roles = Processes(_environment(settings, redis_url), self._home / "logs")
         started = time.monotonic()
         try:
             for role, command in ROLES.items():
                 roles.start(role, command)
             quiet = asyncio.run(self._watch(settings, redis_url, roles, started))
-            verdict: Mapping[str, Any] = _get(f"{url}/_sandbox/summary")
+            verdict: Mapping[str, Any] = _ask("GET", f"{url}/_sandbox/summary")
             asyncio.run(self._sum_up(settings, redis_url, verdict, time.monotonic() - started))
             if quiet and sys.stdout.isatty() and not self._stop.is_set():
                 self._console.print(f"The sandbox Fortnox is still at {url}; Ctrl-C ends the demo.")
@@ -118,12 +129,18 @@ class _Night:
         finally:
             roles.stop(within=30.0)
 
+    def _introduce(self, story: Sequence[Mapping[str, Any]], evening: date) -> None:
+        self._console.print(f"[bold]{len(story)} companies, the morning of {evening}[/bold]")
+        for company in story:
+            self._console.print(f"  {company['name']}: {company['about']}", markup=False)
+        self._console.print()
+
     def _wait_for_sandbox(self, url: str, fortnox: Processes) -> float:
         """Seconds by which the sandbox's clock is ahead of ours."""
         deadline = time.monotonic() + START_WITHIN
         while True:
             try:
-                now = datetime.fromisoformat(_get(f"{url}/_sandbox/clock")["now"])
+                now = datetime.fromisoformat(_ask("GET", f"{url}/_sandbox/clock")["now"])
                 return (now - datetime.now(UTC)).total_seconds()
             except (urllib.error.URLError, ConnectionError) as error:
                 fortnox.tend()
@@ -155,7 +172,7 @@ class _Night:
     async def _sum_up(self, settings: Settings, redis_url: str, verdict: Mapping[str, Any], seconds: float) -> None:
         async with _parts(settings, redis_url) as (ledger, client):
             progress = await read_progress(ledger, client)
-            self._console.print(_table(progress, done=True))
+            self._console.print(_table(progress))
             await _tell_what_waits(self._console, ledger, progress)
             self._console.print(
                 f"\n{progress.total('created')} invoices created, {progress.total('bookkept')} bookkept and"
@@ -183,7 +200,7 @@ class _Display:
 
     def show(self, progress: Progress, seconds: float) -> None:
         if self._live is not None:
-            self._live.update(Group(_table(progress, done=False), Text(_queues(progress))))
+            self._live.update(Group(_table(progress), Text(_queues(progress))))
         elif seconds - self._said_at >= SAY_EVERY or self._said_at == 0.0:
             self._said_at = seconds
             figures = ", ".join(
@@ -193,14 +210,13 @@ class _Display:
             self._console.print(f"{seconds:4.0f} s  {figures}; {_queues(progress)}", soft_wrap=True)
 
 
-def _table(progress: Progress, *, done: bool) -> Table:
+def _table(progress: Progress) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("company")
+    table.add_column("company", no_wrap=True, min_width=34)
     for figure in _FIGURES:
         table.add_column(figure.replace("_", " "), justify="right")
     for company in sorted(progress.companies, key=lambda one: -one.due):
-        stopped = "  (stopped: see below)" if company.blocks and done else ""
-        table.add_row(company.name + stopped, *(_figure(getattr(company, figure)) for figure in _FIGURES))
+        table.add_row(company.name, *(_figure(getattr(company, figure)) for figure in _FIGURES))
     table.add_row("all", *(str(progress.total(figure)) for figure in _FIGURES), style="bold")
     return table
 
@@ -226,13 +242,16 @@ async def _tell_what_waits(console: Console, ledger: Ledger, progress: Progress)
             step = f"[{block.step.value}] " if block.step else ""
             console.print(f"  {company.name}: {step}{explain(block.reason, **block.detail)}", markup=False)
         blocked = {block.reason for block in company.blocks}
+        alike: dict[tuple[Status, Reason], list[Billing]] = defaultdict(list)
         for billing in waiting.get(company.tenant, ()):
             if billing.reason is not None and billing.reason not in blocked:
-                console.print(
-                    f"  {company.name}, contract {billing.contract}, {billing.period}, {billing.status.value}:"
-                    f" {explain(billing.reason, **billing.detail)}",
-                    markup=False,
-                )
+                alike[billing.status, billing.reason].append(billing)
+        for (status, reason), found in alike.items():
+            contracts = ", ".join(str(billing.contract) for billing in found)
+            facts = found[0].detail if len(found) == 1 else {}
+            console.print(
+                f"  {company.name}, contract {contracts}, {status.value}: {explain(reason, **facts)}", markup=False
+            )
 
 
 def _tell_verdict(console: Console, verdict: Mapping[str, Any]) -> None:
@@ -246,14 +265,17 @@ def _tell_verdict(console: Console, verdict: Mapping[str, Any]) -> None:
                 console.print(f"  {kind}: {json.dumps(entry, ensure_ascii=False)}", markup=False)
 
 
-async def _add_companies(settings: Settings, story: Sequence[Mapping[str, Any]]) -> None:
+async def _add_companies(settings: Settings, redis_url: str, story: Sequence[Mapping[str, Any]]) -> None:
     """Does for every company of the story what its user would do: `tenants add ... --live`, with its own choices."""
+    async with governor_redis(redis_url) as slots:
+        # The sandbox is as new as the Valkey: no request of an earlier life can be in its window.
+        await Governor(slots, settings.fortnox_client_id).vouch()
     async with _ledger(settings) as ledger:
         for company in story:
             tenant = TenantId(int(company["tenant_id"]))
             await tenants.add(ledger, tenant, str(company["name"]), BY)
             await policies.change(ledger, "tenant", PolicyChoice.model_validate(company["wishes"]), BY, tenant=tenant)
-            for contract, wishes in company.get("contract_wishes", {}).items():
+            for contract, wishes in company["contracts"].items():
                 await policies.change(
                     ledger,
                     "contract",
@@ -307,6 +329,10 @@ def _free_port() -> int:
         return port
 
 
-def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own sandbox on the loopback
+def _ask(method: str, url: str, body: Mapping[str, object] | None = None) -> Any:
+    content = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(  # noqa: S310 - our own sandbox on the loopback
+        url, content, {"Content-Type": "application/json"}, method=method
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         return json.load(answer)

@@ -26,7 +26,7 @@ from common.ledger.records import Tenant
 from common.queue.connections import connect_async
 from common.queue.doorbell import READY, Doorbell
 from common.queue.outbox import QueueUnreachable
-from common.rules.reasons import Reason, of_refusal
+from common.rules.reasons import REASONS, Reason, Scope, of_refusal
 from common.rules.states import Step
 from common.settings import Settings
 from producers.contracts import poll
@@ -114,12 +114,10 @@ class Producer:
             spread = random.uniform(0.9, 1.1)
             self._next_poll[tenant.id] = boottime() + self._settings.poll_interval * spread
             self._wake.set()
-        except (errors.TokenRefused, errors.Forbidden) as refusal:
-            await self._block(tenant.id, refusal)
-            self._poll_again_later(tenant.id)
         except (errors.FortnoxError, errors.NotSent, *AWAY) as error:
             log.warning("poll_failed", tenant=tenant.id, error=str(error))
             self._poll_again_later(tenant.id)
+            await self._block(tenant.id, error)
         finally:
             self._polling.discard(tenant.id)
 
@@ -137,14 +135,12 @@ class Producer:
         pause = min(RETRY_POLL_AFTER * 2 ** (failures - 1), self._settings.poll_interval)
         self._next_poll[tenant] = boottime() + pause
 
-    async def _block(self, tenant: TenantId, refusal: errors.TokenRefused | errors.Forbidden) -> None:
-        """What keeps a company from being read at all is shown as one item, and stops all its steps until a poll
-        succeeds."""
-        reason = Reason.TOKEN_DEAD
-        if isinstance(refusal, errors.Forbidden):
-            reason = of_refusal(Step.CREATE, refusal.http_status or 403, refusal.code, refusal.message)
-        await blocks.put(self._ledger, tenant, None, reason, {"answer": str(refusal)}, by=BY)
-        log.error("tenant_blocked", tenant=tenant, reason=reason.value, error=str(refusal))
+    async def _block(self, tenant: TenantId, error: Exception) -> None:
+        """What keeps a company from being read at all is one item, and stops all its steps until a poll succeeds."""
+        reason = company_wide(error)
+        if reason is not None:
+            await blocks.put(self._ledger, tenant, None, reason, {"answer": str(error)}, by=BY)
+            log.error("tenant_blocked", tenant=tenant, reason=reason.value)
 
     async def _clear_read_blocks(self, tenant: TenantId) -> None:
         for block in await blocks.every(self._ledger, tenant):
@@ -186,6 +182,17 @@ class Producer:
             except AWAY as error:
                 log.warning("sweeping_waits", error=str(error))
             await asyncio.sleep(SWEEP_EVERY)
+
+
+def company_wide(error: Exception) -> Reason | None:
+    """The reason that concerns the whole company, if a failed listing of its contracts has one; else it may pass."""
+    match error:
+        case errors.TokenRefused():
+            return Reason.TOKEN_DEAD
+        case errors.Forbidden() | errors.Invalid():
+            reason = of_refusal(Step.CREATE, error.http_status or 0, error.code, error.message)
+            return reason if REASONS[reason].scope is Scope.TENANT else None
+    return None
 
 
 def produce(settings: Settings, redis_url: str) -> None:
