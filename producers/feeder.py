@@ -6,7 +6,7 @@ What the feeder remembers is a hint: lost, it sends a message twice, and the wor
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import zip_longest
 
 import redis.asyncio
@@ -48,6 +48,10 @@ SHARED_LISTING_PAYS = 3
 """From so many waiting creates on, one listing is cheaper than the single reads."""
 
 
+Admission = tuple[BillingId, Step, datetime]
+"""What a message was sent for: a step of a billing as it then stood. One that has come back since is another."""
+
+
 class Feeder:
     """Sends messages for what the ledger says is ready."""
 
@@ -56,7 +60,7 @@ class Feeder:
         self._redis = client
         self._governor = governor
         self._fresh = timedelta(seconds=fresh_seconds)
-        self._admitted: dict[tuple[BillingId, Step], float] = {}
+        self._admitted: dict[Admission, float] = {}
         self._looks: dict[TenantId, float] = {}
         self._creating: set[TenantId] = set()
 
@@ -90,8 +94,8 @@ class Feeder:
         return listed_at is None or boottime() - listed_at > self._fresh.total_seconds() * STALE_LISTING
 
     async def _with_room(self, tenant: TenantId, waiting: Sequence[Billing]) -> list[Billing]:
-        on_their_way = [one for one in waiting if (one.id, one.step) in self._admitted]
-        candidates = [one for one in waiting if (one.id, one.step) not in self._admitted]
+        on_their_way = [one for one in waiting if admission_of(one) in self._admitted]
+        candidates = [one for one in waiting if admission_of(one) not in self._admitted]
         if not candidates:
             return []
         room = await self._governor.room(tenant, HORIZON) - len(on_their_way)
@@ -103,11 +107,11 @@ class Feeder:
         now = boottime()
         await outbox.enqueue(self._redis, [message_for(billing) for billing in admitted])
         for billing in admitted:
-            self._admitted[billing.id, billing.step] = now
+            self._admitted[admission_of(billing)] = now
         log.debug("billings_admitted", billings=len(admitted))
 
     def _forget_what_moved(self, ready: Sequence[Billing]) -> None:
-        still_ready = {(one.id, one.step) for one in ready}
+        still_ready = {admission_of(one) for one in ready}
         self._admitted = {key: at for key, at in self._admitted.items() if key in still_ready}
 
     async def _forget_what_was_lost(self) -> None:
@@ -163,6 +167,11 @@ MESSAGE_OF: Mapping[Step, type[CreateInvoice] | type[Bookkeep] | type[Deliver]] 
     Step.BOOKKEEP: Bookkeep,
     Step.DELIVER: Deliver,
 }
+
+
+def admission_of(billing: Billing) -> Admission:
+    """What a message for the billing, as it stands, would be sent for."""
+    return billing.id, billing.step, billing.changed_at
 
 
 def message_for(billing: Billing) -> Message:

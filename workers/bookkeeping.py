@@ -4,7 +4,6 @@ from common import mirror
 from common.fortnox import errors, models
 from common.fortnox.client import Permit, Reply
 from common.ids import BillingId
-from common.ledger import invoices
 from common.ledger.outcomes import Booked, Outcome
 from common.ledger.records import Billing
 from common.rules.states import Step
@@ -35,9 +34,7 @@ class Bookkeeping:
         return await runtime.fortnox.bookkeep(permit, invoice_of(billing))
 
     async def judge(self, runtime: Runtime, billing: Billing, reply: Reply[models.Invoice]) -> Outcome:
-        invoice = mirror.invoice(billing.tenant, reply.value, reply.read_at)
-        await invoices.mirror(runtime.ledger, [invoice])
-        return Booked(invoice)
+        return Booked(mirror.invoice(billing.tenant, reply.value, reply.read_at))
 
     async def refused(self, runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
         """A refusal is followed by one read: "already booked" is success (design, section 5 rule 5)."""

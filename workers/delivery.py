@@ -8,7 +8,7 @@ from common import mirror
 from common.fortnox import errors, models
 from common.fortnox.client import Permit, Reply
 from common.ids import BillingId
-from common.ledger import billings, invoices
+from common.ledger import billings
 from common.ledger.outcomes import Delivered, Hold, Outcome, Park, Seek
 from common.ledger.records import Billing, Invoice
 from common.rules.reasons import Reason
@@ -72,9 +72,7 @@ class Email:
         return await runtime.fortnox.email(permit, invoice_of(billing))
 
     async def judge(self, runtime: Runtime, billing: Billing, reply: Reply[models.Invoice]) -> Outcome:
-        invoice = mirror.invoice(billing.tenant, reply.value, reply.read_at)
-        await invoices.mirror(runtime.ledger, [invoice])
-        return Delivered("e-mail", invoice)
+        return Delivered("e-mail", mirror.invoice(billing.tenant, reply.value, reply.read_at))
 
     async def refused(self, runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
         return await sent_after_all(runtime, billing, refusal)

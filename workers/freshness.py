@@ -13,10 +13,11 @@ from workers.runtime import Runtime
 
 
 def is_fresh(runtime: Runtime, read_at: datetime | None) -> bool:
-    """Whether what was read then may still be acted upon."""
+    """Whether what was read then may be acted upon, also after the longest wait for a slot."""
     if read_at is None:
         return False
-    return runtime.settings.clock.now() - read_at <= timedelta(seconds=runtime.settings.fresh_seconds)
+    allowed = timedelta(seconds=runtime.settings.fresh_seconds - runtime.longest_wait)
+    return runtime.settings.clock.now() - read_at <= allowed
 
 
 async def fresh_contract(runtime: Runtime, tenant: TenantId, number: ContractNumber) -> Contract:

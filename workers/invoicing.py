@@ -9,7 +9,7 @@ from common import mirror
 from common.fortnox import errors, models
 from common.fortnox.client import Permit, Reply
 from common.ids import BillingId
-from common.ledger import blocks, contracts, invoices, tenants
+from common.ledger import blocks, invoices, tenants
 from common.ledger.outcomes import Hold, Made, Outcome, Park, Seek
 from common.ledger.records import Billing, Contract, Invoice
 from common.rules.periods import Period, follows
@@ -49,7 +49,7 @@ class Create:
             known = await self._invoice_of(runtime, billing)
             if known is not None:
                 return taken_in(billing, known)
-        return Hold(Reason.PERIOD_MOVED, moved(billing, contract))
+        return Hold(STOPPED.get(contract.view.status, Reason.PERIOD_MOVED), moved(billing, contract))
 
     async def _invoice_of(self, runtime: Runtime, billing: Billing) -> Invoice | None:
         of_contract = await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract, billing.period)
@@ -64,10 +64,10 @@ class Create:
         if isinstance(reply.value, models.Contract):
             return await self._judge_contract(runtime, billing, reply.value, reply)
         invoice = mirror.invoice(billing.tenant, reply.value, reply.read_at)
-        await invoices.mirror(runtime.ledger, [invoice])
         found = objections(invoice, billing)
         if not found:
             return Made(invoice)
+        await invoices.mirror(runtime.ledger, [invoice])
         await surprise(runtime, billing, found)
         return Park(Reason.UNVERIFIED, {"invoice": str(invoice.number), **found})
 
@@ -81,13 +81,16 @@ class Create:
         """The newer edition answers with the contract (API notes 1.6): its period tells whether the right one was
         made."""
         row = mirror.single_contract(billing.tenant, answered, reply.read_at)
-        await contracts.mirror(runtime.ledger, billing.tenant, [row], complete=False)
         if not moved_one_period(billing.period, row):
             await surprise(runtime, billing, moved(billing, row))
         return Seek()
 
     async def refused(self, runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
         return judge_refusal(billing, refusal)
+
+
+STOPPED = {"INACTIVE": Reason.INACTIVE, "GONE": Reason.INACTIVE, "FINISHED": Reason.FINISHED}
+"""Why a contract that is no longer active is not invoiced."""
 
 
 def moved_one_period(billed: Period, contract: Contract) -> bool:

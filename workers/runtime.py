@@ -23,6 +23,10 @@ LEASE_MARGIN = timedelta(seconds=30)
 """How much longer a lease lasts than the longest call: the time for the outcome's commit, and for a busy machine."""
 
 
+LONGEST_WAIT = 10.0
+"""Seconds; the feeder admits only what waits about two."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """The parts of one worker process."""
@@ -40,6 +44,11 @@ class Runtime:
     def lease(self) -> timedelta:
         """How long a claim holds: longer than the longest call can take."""
         return timedelta(seconds=self.settings.call_timeout) + LEASE_MARGIN
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a call may wait for its slot: what was fresh before it must still be fresh after it."""
+        return min(LONGEST_WAIT, self.settings.fresh_seconds / 3)
 
     async def ring(self) -> None:
         """Tells the feeder that a step became ready. A ring that is lost costs a poll of the feeder, nothing else."""

@@ -26,10 +26,6 @@ from workers.runtime import Runtime
 
 log = structlog.get_logger()
 
-LONGEST_WAIT = 30.0
-"""Seconds that a worker waits for a slot before it gives the billing back; the feeder admits only what waits about
-two."""
-
 PATIENCE = 3
 """How many times in a row an answer that passes by itself (401 with a new token, say) is tried before a person is
 asked."""
@@ -71,7 +67,7 @@ async def carry_out(runtime: Runtime, work: Work[Value], billing_id: BillingId) 
         try:
             outcome = await work.prepare(runtime, billing)
             if outcome is None:
-                permit = await runtime.fortnox.permit(billing.tenant, max_wait=LONGEST_WAIT)
+                permit = await runtime.fortnox.permit(billing.tenant, max_wait=runtime.longest_wait)
         except errors.NoSlot as full:
             outcome = Again(Reason.THROTTLED, timedelta(seconds=full.wait), failed=False)
         except (errors.FortnoxError, errors.NotSent) as error:
@@ -108,14 +104,23 @@ async def _claim_and_call(runtime: Runtime, work: Work[Value], billing: Billing,
         reply = await work.call(runtime, permit, claim.billing)
     except errors.Rejected as refusal:
         answer = Answer("rejected", refusal.http_status, refusal.code, refusal.message, refusal.x_uid)
-        outcome = await work.refused(runtime, claim.billing, refusal)
+        outcome = await _concluded(work.refused(runtime, claim.billing, refusal))
     except errors.InDoubt as doubt:
         answer = Answer(None, doubt.http_status, doubt.code, doubt.message, doubt.x_uid)
         outcome = Doubt(Reason.NO_ANSWER, {"answer": str(doubt)})
     else:
         answer = Answer("acted", reply.http_status, x_uid=reply.x_uid)
-        outcome = await work.judge(runtime, claim.billing, reply)
+        outcome = await _concluded(work.judge(runtime, claim.billing, reply))
     await _settle(runtime, claim, answer, outcome)
+
+
+async def _concluded(conclusion: Awaitable[Outcome]) -> Outcome:
+    """What the answer means. A fault of ours on the way to that must not lose the answer: then a look decides."""
+    try:
+        return await conclusion
+    except Exception as error:
+        log.exception("answer_not_understood")
+        return Doubt(Reason.NO_ANSWER, {"answer": f"{type(error).__name__} while the answer was read: {error}"})
 
 
 NOT_SENT = Answer("not_sent", message="the lease had run out before the request could leave")
