@@ -108,6 +108,16 @@ class Behaviour(BaseModel):
     )
     finance_final_status: str = Field("OPEN", description="Status of a hand-over once it is ripe.")
     finance_delay: float = Field(60.0, ge=0, description="Virtual seconds from hand-over until it is ripe.")
+    latency: float = Field(
+        0.0,
+        ge=0,
+        description="Median of the way over the network in real seconds, once to the sandbox and once back; 0 = none.",
+    )
+    latency_sigma: float = Field(
+        0.5,
+        ge=0,
+        description="How far the ways lie apart: they are log-normal; with 0.5 one in a hundred takes three medians.",
+    )
     token_life: int = Field(3600, ge=1, description="Life of a new access token in seconds.")
     placeholder_codes: dict[str, int] = Field(
         default_factory=lambda: dict(PLACEHOLDER_CODES), description="Codes that are not known of the real Fortnox."

@@ -5,8 +5,10 @@ What endpoints do is not known here.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
+from random import Random
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -47,9 +49,11 @@ class Gateway:
         self.limits = RateLimit(world.behaviour)
         self.closing = asyncio.Event()
         self._router = router
+        self._network = Random(0)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one request and note when its last byte had been written."""
+        await self._travel()
         entry = self.journal.open(request.method, request.rel_url.raw_path, request.rel_url.raw_query_string)
         began = time.perf_counter()
         response = await self._respond(request, entry, began)
@@ -58,6 +62,7 @@ class Gateway:
             return web.Response(status=500)
         entry.status = response.status
         entry.uid = response.headers.get("X-Uid")
+        await self._travel()
         try:
             await response.prepare(request)
             await response.write_eof()
@@ -189,6 +194,12 @@ class Gateway:
         body = self.world.behaviour.throttle_body.encode()
         headers = {**wire.headers(_since(began)), **self.limits.headers(wait)}
         return web.Response(status=429, reason="Too Many Requests", body=body or None, headers=headers)
+
+    async def _travel(self) -> None:
+        """One way over the network, where the behaviour has a latency. Requests may overtake each other on it."""
+        median = self.world.behaviour.latency
+        if median > 0:
+            await self._pause(self._network.lognormvariate(math.log(median), self.world.behaviour.latency_sigma))
 
     async def _caller_gone(self, request: web.Request, longest: float | None) -> None:
         """Wait until the caller has closed the connection, the sandbox closes, or `longest` seconds have passed."""

@@ -19,7 +19,10 @@ KEPT = 200_000
 
 @dataclass(slots=True)
 class Entry:
-    """One request. `arrived` and `answered` are real Unix seconds; `instant` is the virtual one of its arrival."""
+    """One request. `arrived` and `answered` are real Unix seconds; `instant` is the virtual one of its arrival.
+
+    With a latency, it arrived when it was through to the sandbox, and was answered when the caller could read it.
+    """
 
     number: int
     arrived: float
