@@ -320,7 +320,10 @@ def _lost_connection() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        raise ConnectionClosed(  # type: ignore[no-untyped-call]
+            f"Redis did not serve the queues ({error}). Nothing is lost, and this is tried again until Redis answers."
+            " See that the server that AVTALSMOTOR_REDIS_URL names is running and takes writes."
+        ) from None
 
 
 def _redis_id(message: MessageProxy | dramatiq.Message[Any]) -> str:

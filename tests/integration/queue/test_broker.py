@@ -212,6 +212,7 @@ async def test_a_server_that_does_not_answer_in_time_is_taken_for_lost_and_found
     await eventually(lambda: "Consumer encountered a connection error" in caplog.text)
     wire.stalled.clear()
     assert await desk.next() == create(1)
+    assert "AVTALSMOTOR_REDIS_URL" in caplog.text
     assert "unexpected error" not in caplog.text
 
 
