@@ -31,11 +31,13 @@ class Column:
       heading: "" for none.
       number: set to the right, and never broken.
       whole: never broken into lines, even where a terminal is narrow.
+      cut: where a terminal is narrow, ends in an ellipsis rather than break into lines. Anywhere else it is whole.
     """
 
     heading: str
     number: bool = False
     whole: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +70,51 @@ def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
 
 
 def _print_rich(columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_header=any(c.heading for c in columns))
-    for column in columns:
+    console = Console(highlight=False)
+    cells = [[Text(clean(cell)) for cell in row.cells] for row in rows]
+    widths = [
+        max(len(column.heading), *(line[place].cell_len for line in cells)) for place, column in enumerate(columns)
+    ]
+    # Rich would cut numbers where there is no room: rather make the table wider than the terminal, which breaks lines.
+    least = [_least(column, width) for column, width in zip(columns, widths, strict=True)]
+    needed = sum(least) + _GAP * (len(columns) - 1)
+    spare = max(console.width - needed, 0)
+    table = Table(
+        box=None,
+        padding=(0, _GAP, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+        show_header=any(c.heading for c in columns),
+    )
+    for column, width, minimum in zip(columns, widths, least, strict=True):
+        broken = not (column.number or column.whole or column.cut)
         table.add_column(
-            column.heading, justify="right" if column.number else "left", no_wrap=column.number or column.whole
+            column.heading,
+            justify="right" if column.number else "left",
+            no_wrap=not broken,
+            max_width=min(width, minimum + spare) if column.cut else None,
         )
-    for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row.cells), style=_STYLES[row.tone] or None)
-    Console().print(table)
+        if column.cut:
+            spare -= min(width - minimum, spare)
+    for row, line in zip(rows, cells, strict=True):
+        table.add_row(*line, style=_STYLES[row.tone] or None)
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
+def _least(column: Column, width: int) -> int:
+    if column.number or column.whole:
+        return width
+    return min(width, _LEAST_NAME if column.cut else _LEAST_TEXT)
+
+
+_GAP = 2
+_LEAST_NAME = 12
+_LEAST_TEXT = 36
 
 
 def _print_plain(columns: Sequence[Column], rows: Sequence[Row]) -> None:

@@ -45,7 +45,8 @@ async def add(number: int, name: str | None, choice: PolicyChoice, *, check: boo
     known = f", with {count(answer.contracts, 'active contract')}" if answer.contracts is not None else ""
     say(f"Added {called} ({number}){known}.")
     if policy.mode == "live":
-        say(f"It is live: its due contracts are invoiced ({in_short(policy)}) as soon as `avtalsmotor up` runs.")
+        onward = f" ({in_short(policy)})" if in_short(policy) else ""
+        say(f"It is live: its due contracts are invoiced{onward} while `avtalsmotor up` runs.")
     else:
         say("Nothing is invoiced for it until it is live.")
         say(f"See what would be:  avtalsmotor plan --tenant {number}")

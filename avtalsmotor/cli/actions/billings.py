@@ -1,6 +1,7 @@
 """`avtalsmotor billings ...`: shows billings, and carries out what a person decides about them."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from itertools import groupby
 
 import typer
 
@@ -11,7 +12,6 @@ from avtalsmotor.cli.printing import (
     Row,
     Tone,
     count,
-    day,
     heading,
     instant,
     money,
@@ -110,40 +110,37 @@ def as_dict(billing: Billing, names: Mapping[TenantId, str]) -> dict[str, object
 
 
 def print_billings(found: Sequence[Billing], names: Mapping[TenantId, str]) -> None:
-    """The billings as a table."""
+    """The billings, a table for each company. The reasons are as `--reason` takes them; `show` has them in words."""
     columns = [
         Column("Billing", number=True),
-        Column("Company"),
         Column("Contract", number=True),
-        Column("Customer"),
+        Column("Customer", cut=True),
         Column("Period", whole=True),
-        Column("Dated", whole=True),
         Column("Amount", number=True),
         Column("Invoice", number=True),
         Column("Step", whole=True),
         Column("Status", whole=True),
-        Column("Why"),
+        Column("Reason", whole=True),
     ]
-    rows = [
-        Row(
-            [
-                str(one.id),
-                names.get(one.tenant, str(one.tenant)),
-                str(one.contract),
-                one.customer_name,
-                str(one.period),
-                day(one.invoice_date),
-                money(one.amount, one.currency),
-                str(one.invoice or ""),
-                one.step.value,
-                one.status.value.replace("_", " "),
-                why(one),
-            ],
-            _TONES.get(one.status, "plain"),
-        )
-        for one in found
+    ordered = sorted(found, key=lambda one: (names.get(one.tenant, ""), one.tenant))
+    for tenant, of_company in groupby(ordered, lambda one: one.tenant):
+        heading(f"{names.get(tenant, '')} ({tenant})")
+        print_table(columns, [_row(one) for one in of_company])
+
+
+def _row(billing: Billing) -> Row:
+    cells = [
+        str(billing.id),
+        str(billing.contract),
+        billing.customer_name,
+        str(billing.period),
+        money(billing.amount, billing.currency),
+        str(billing.invoice or ""),
+        billing.step.value,
+        billing.status.value.replace("_", " "),
+        billing.reason.value if billing.reason is not None else "",
     ]
-    print_table(columns, rows)
+    return Row(cells, _TONES.get(billing.status, "plain"))
 
 
 async def show(number: int, as_json: bool) -> None:

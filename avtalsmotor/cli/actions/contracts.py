@@ -1,6 +1,7 @@
 """`avtalsmotor contracts ...`: shows the contracts as they were last read. Makes no call to Fortnox."""
 
 from collections.abc import Mapping
+from itertools import groupby
 
 from avtalsmotor.cli.actions import billings as billing_actions
 from avtalsmotor.cli.actions.known import known_contract, known_tenant, selected_tenants
@@ -25,9 +26,8 @@ async def list_(number: int | None, as_json: bool) -> None:
     if not found:
         say("No contract has been read yet. Read them with: avtalsmotor plan")
     columns = [
-        Column("Company"),
         Column("Contract", number=True),
-        Column("Customer"),
+        Column("Customer", cut=True),
         Column("Status", whole=True),
         Column("Months", number=True),
         Column("Left", number=True),
@@ -35,13 +35,14 @@ async def list_(number: int | None, as_json: bool) -> None:
         Column("Total", number=True),
         Column("Read", whole=True),
     ]
-    print_table(columns, [_row(contract, names) for contract in found])
+    for tenant, of_company in groupby(found, lambda contract: contract.view.tenant):
+        heading(f"{names.get(tenant, '')} ({tenant})")
+        print_table(columns, [_row(contract) for contract in of_company])
 
 
-def _row(contract: Contract, names: Mapping[TenantId, str]) -> Row:
+def _row(contract: Contract) -> Row:
     view = contract.view
     cells = [
-        names.get(view.tenant, str(view.tenant)),
         str(view.number),
         view.customer_name,
         view.status.lower() + (", paused" if contract.paused else ""),

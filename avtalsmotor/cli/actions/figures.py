@@ -63,7 +63,7 @@ def _add(figures: Figures, name: str, number: int) -> None:
 def print_figures(companies: Sequence[Figures], modes: Sequence[str] = ()) -> None:
     """The figures as a table, a row a company; `modes` as an extra column."""
     extra = [Column("Mode", whole=True)] if modes else []
-    columns = [Column("Company", number=True), Column("Name"), *extra]
+    columns = [Column("Company", number=True), Column("Name", cut=True), *extra]
     columns += [Column(name.replace("_", " ").capitalize(), number=True) for name in _COLUMNS]
     rows = []
     for place, company in enumerate(companies):

@@ -2,18 +2,30 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
 
 from avtalsmotor.cli.actions.known import selected_tenants
 from avtalsmotor.cli.actions.policies import in_short
 from avtalsmotor.cli.actions.reading import read_contracts
 from avtalsmotor.cli.failure import warn
-from avtalsmotor.cli.printing import Column, Row, Tone, count, day, instant, money, print_json, print_table, say
+from avtalsmotor.cli.printing import (
+    Column,
+    Row,
+    Tone,
+    count,
+    day,
+    heading,
+    instant,
+    money,
+    print_json,
+    print_table,
+    say,
+)
 from avtalsmotor.cli.session import open_session
 from common.ids import TenantId
-from common.ledger.database import Ledger
 from common.ledger.records import Tenant
 from common.rules.plan import HOLDS, Verdict
 from common.rules.reasons import Reason, explain
@@ -26,23 +38,29 @@ async def plan(number: int | None, on: date | None, days: int, as_json: bool, *,
         if read and companies:
             unread = await read_contracts(settings, ledger, companies)
             _warn_of_unread(companies, unread)
-        decided = await _verdicts(ledger, number, on or ledger.clock.today(), days)
+        tenant = TenantId(number) if number is not None else None
+        decided = await verdicts(ledger, tenant, on or ledger.clock.today(), days)
         names = {company.id: company.name for company in companies}
     if as_json:
         print_json([as_item(verdict, names) for verdict in decided])
     elif not companies:
         say("There are no companies yet. Add the first: avtalsmotor tenants add --tenant-id N")
     else:
-        print_verdicts(decided, names)
-        _sum_up(decided)
+        shown = _without_what_a_preview_tells(decided)
+        print_verdicts(shown, names)
+        _sum_up(shown)
 
 
-async def _verdicts(ledger: Ledger, number: int | None, on: date, days: int) -> list[Verdict]:
-    decided = await verdicts(ledger, TenantId(number) if number is not None else None, on, days)
-    return sorted(
-        decided,
-        key=lambda one: (one.contract.tenant, one.contract.number, (one.period is not None and one.period.start) or on),
-    )
+def _without_what_a_preview_tells(decided: Sequence[Verdict]) -> list[Verdict]:
+    """A period that will be due within the days asked for is shown once, as what will be."""
+    previewed = {(one.contract.tenant, one.contract.number, one.period) for one in decided if one.preview}
+    return [
+        one
+        for one in decided
+        if one.preview
+        or one.reason is not Reason.NOT_YET
+        or (one.contract.tenant, one.contract.number, one.period) not in previewed
+    ]
 
 
 def _warn_of_unread(companies: Sequence[Tenant], unread: Mapping[TenantId, str]) -> None:
@@ -91,33 +109,29 @@ def as_item(verdict: Verdict, names: Mapping[TenantId, str]) -> dict[str, object
 
 
 def print_verdicts(decided: Sequence[Verdict], names: Mapping[TenantId, str]) -> None:
-    """The verdicts as a table."""
+    """The verdicts, a table for each company."""
     columns = [
-        Column("Company"),
         Column("Contract", number=True),
-        Column("Customer"),
+        Column("Customer", cut=True),
         Column("Period", whole=True),
-        Column("Due", whole=True),
         Column("Dated", whole=True),
         Column("Amount", number=True),
-        Column("Then"),
         Column("What happens"),
     ]
-    print_table(columns, [_row(verdict, names) for verdict in decided])
+    for tenant, of_company in groupby(decided, lambda verdict: verdict.contract.tenant):
+        heading(f"{names.get(tenant, '')} ({tenant})")
+        print_table(columns, [_row(verdict) for verdict in of_company])
 
 
-def _row(verdict: Verdict, names: Mapping[TenantId, str]) -> Row:
+def _row(verdict: Verdict) -> Row:
     contract = verdict.contract
     what, tone = _what_happens(verdict)
     cells = [
-        names.get(contract.tenant, str(contract.tenant)),
         str(contract.number),
         contract.customer_name,
-        str(verdict.period or ""),
-        day(verdict.due_on),
-        day(verdict.invoice_date),
+        str(verdict.period or "none"),
+        day(verdict.invoice_date or verdict.due_on),
         money(verdict.amount, contract.currency),
-        in_short(verdict.policy),
         what,
     ]
     return Row(cells, tone)
@@ -130,7 +144,8 @@ def _what_happens(verdict: Verdict) -> tuple[str, Tone]:
     would = "would be" if proposed else "will be" if verdict.preview else "is"
     tone: Tone = "quiet" if verdict.preview else "plain" if proposed else "good"
     if reason is Reason.DUE:
-        return f"{would} invoiced" + (", if the company were live" if proposed else ""), tone
+        onward = in_short(verdict.policy)
+        return f"{would} invoiced" + (f", then: {onward}" if onward else ""), tone
     why = explain(reason, **facts)
     why = why[0].lower() + why[1:]
     if reason in HOLDS:
@@ -140,19 +155,18 @@ def _what_happens(verdict: Verdict) -> tuple[str, Tone]:
 
 @dataclass
 class _Sum:
-    contracts: int = 0
-    amounts: dict[str, Decimal] | None = None
+    number: int = 0
+    amounts: dict[str, Decimal] = field(default_factory=dict)
 
     def add(self, verdict: Verdict) -> None:
-        self.contracts += 1
-        self.amounts = self.amounts or {}
+        self.number += 1
         if verdict.amount is not None:
             currency = verdict.contract.currency or "SEK"
             self.amounts[currency] = self.amounts.get(currency, Decimal(0)) + verdict.amount
 
-    def __str__(self) -> str:
-        amounts = " and ".join(money(amount, currency) for currency, amount in sorted((self.amounts or {}).items()))
-        return count(self.contracts, "contract") + (f", {amounts}" if amounts else "")
+    def told(self, unit: str) -> str:
+        amounts = " and ".join(money(amount, currency) for currency, amount in sorted(self.amounts.items()))
+        return count(self.number, unit) + (f", {amounts}" if amounts else "")
 
 
 def _sum_up(decided: Sequence[Verdict]) -> None:
@@ -174,4 +188,4 @@ def _sum_up(decided: Sequence[Verdict]) -> None:
         say("No contract has been read yet.")
     for what in ("To invoice", "To invoice if the company were live", "Held for a yes", "Later", "Nothing now"):
         if what in sums:
-            say(f"{what}: {sums[what]}")
+            say(f"{what}: {sums[what].told('period' if what == 'Later' else 'contract')}")

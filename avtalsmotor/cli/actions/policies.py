@@ -95,8 +95,8 @@ def told(value: object) -> str:
 
 
 def in_short(policy: Policy) -> str:
-    """What happens to an invoice once it is made: `bookkeep, email`; `create only` when nothing more does."""
+    """What is done with an invoice once it is made: `bookkeep, email`; empty when nothing is."""
     parts = ["bookkeep"] if policy.bookkeep else []
     if policy.deliver.value != "none":
         parts.append(policy.deliver.value)
-    return ", ".join(parts) or "create only"
+    return ", ".join(parts)

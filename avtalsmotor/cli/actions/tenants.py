@@ -25,7 +25,7 @@ async def list_(as_json: bool) -> None:
         say("There are no companies yet. Add the first: avtalsmotor tenants add --tenant-id N")
     columns = [
         Column("Company", number=True),
-        Column("Name"),
+        Column("Name", cut=True),
         Column("Mode", whole=True),
         Column("Then"),
         Column("Last read", whole=True),
@@ -40,7 +40,13 @@ def mode_of(company: Tenant, policy: Policy) -> str:
 
 def _row(company: Tenant, policy: Policy) -> Row:
     mode = mode_of(company, policy)
-    cells = [str(company.id), company.name, mode, in_short(policy), instant(company.listed_at) or "never"]
+    cells = [
+        str(company.id),
+        company.name,
+        mode,
+        in_short(policy) or "create only",
+        instant(company.listed_at) or "never",
+    ]
     return Row(cells, "attention" if mode == "paused" else "quiet" if mode == "proposal" else "plain")
 
 

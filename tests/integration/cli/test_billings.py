@@ -53,8 +53,9 @@ async def test_billings_are_listed_with_step_status_and_the_reason_in_words(
     assert listed[2]["why"].startswith("The contract's total is zero")
     assert listed[2]["cure"].startswith("Check the rows of the contract")
     shown = (await bureau("billings", "list", "--status", "held")).out.splitlines()
-    assert len(shown) == 2
-    assert "held    The contract's total is zero" in shown[1]
+    assert shown[1] == f"Nordlunds IT-drift AB ({TENANT})"
+    assert len(shown) == 4
+    assert shown[3].endswith("create  held    amount_zero")
 
 
 async def test_a_list_is_narrowed_by_everything_that_is_said(bureau: Shell, planned: list[Billing]) -> None:

@@ -78,8 +78,9 @@ async def test_the_table_says_in_words_what_happens(bureau: Shell, sandbox: Sand
     await sandbox.contract(period_start="2027-01-01", period_end="2027-01-31")
     shown = await bureau("plan")
     assert shown.status == 0
-    _, first, second, third, *_ = shown.out.splitlines()
-    assert first.endswith("125.00 SEK  create only  is invoiced")
+    _, company, _, first, second, third, *_ = shown.out.splitlines()
+    assert company == f"Nordlund ({TENANT})"
+    assert first.endswith("125.00 SEK  is invoiced")
     assert "is held: the contract's total is zero" in second
     assert third.endswith("nothing: the period is not due yet.")
     assert "To invoice: 1 contract, 125.00 SEK\n" in shown.out
@@ -92,7 +93,7 @@ async def test_a_company_in_proposal_mode_is_shown_what_would_be(bureau: Shell, 
     await sandbox.contract(**DECEMBER, rows=FREE)
     assert [(item["outcome"], item["reason"]) for item in await items(bureau)] == [("none", "proposal")] * 2
     shown = (await bureau("plan")).out
-    assert "would be invoiced, if the company were live" in shown
+    assert "would be invoiced" in shown
     assert "would be held: the contract's total is zero" in shown
     assert "To invoice if the company were live: 1 contract, 125.00 SEK" in shown
 
@@ -124,7 +125,16 @@ async def test_days_show_later_periods_as_a_preview(bureau: Shell, sandbox: Sand
         ("2027-01-01", True, "none"),
         ("2027-02-01", True, "none"),
     ]
-    assert "will be invoiced" in (await bureau("plan", "--days", 62)).out
+    assert (await bureau("plan", "--days", 62)).out.count("will be invoiced") == 2
+
+
+async def test_a_period_that_will_be_due_is_shown_once(bureau: Shell, sandbox: Sandbox) -> None:
+    await take_on(bureau, sandbox, "--live", "--bookkeep")
+    await sandbox.contract(period_start="2027-01-01", period_end="2027-01-31")
+    shown = (await bureau("plan", "--days", 40)).out
+    assert shown.count("2027-01-01..2027-01-31") == 1
+    assert "will be invoiced, then: bookkeep" in shown
+    assert "Later: 1 period, 125.00 SEK" in shown
 
 
 async def test_one_company_can_be_planned_alone(bureau: Shell, sandbox: Sandbox) -> None:

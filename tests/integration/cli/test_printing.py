@@ -1,5 +1,6 @@
 """How things are printed: exactly, in columns, and never so that data can steer the terminal."""
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -48,6 +49,26 @@ def test_a_table_that_is_piped_is_plain_and_cuts_nothing_off(capsys: pytest.Capt
         f"{long}           1.00 SEK",
         f"{'B':<{len(long)}}  10 000 000.00 SEK",
     ]
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_table_on_a_terminal_cuts_names_where_it_is_narrow_and_numbers_never(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = [
+        Column("Customer", cut=True),
+        Column("Period", whole=True),
+        Column("Amount", number=True),
+        Column("What happens"),
+    ]
+    name, why = "Kommunala Återvinningscentralen AB", "is held: the total differs from the last one by more than 30 %"
+    printing.print_table(columns, [Row([name, "2026-12-01..2026-12-31", "10 000 000.00 SEK", why], "attention")])
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "2026-12-01..2026-12-31  10 000 000.00 SEK" in shown
+    assert (name in shown) is (width == 200)
+    assert shown.startswith("Customer")
 
 
 def test_a_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
