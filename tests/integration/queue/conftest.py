@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import dramatiq
@@ -27,6 +28,9 @@ from common.queue import layout
 from common.queue.broker import DoorbellBroker, make_broker, start_worker
 from common.queue.connections import connect_async
 from common.queue.messages import Message
+from tests.valkeys import redis_url, valkey_server
+
+__all__ = ["redis_url", "valkey_server"]
 
 PATIENCE = 20.0
 """Seconds until a test gives up waiting for what should take milliseconds, on a busy machine."""
@@ -55,7 +59,6 @@ class Valkey:
         self._home = home
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = self._port
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
     def start(self) -> Self:
@@ -92,8 +95,8 @@ class Wire:
       stalled: while set, answers are kept back.
     """
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, url: str) -> None:
+        self._server = ("127.0.0.1", urlsplit(url).port)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.cut_at: bytes | None = None
         self.stalled = threading.Event()
@@ -108,7 +111,7 @@ class Wire:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listening.accept()
-                far = socket.create_connection(("127.0.0.1", self._port))
+                far = socket.create_connection(self._server)
                 threading.Thread(target=self._pump, args=(near, far, False), daemon=True).start()
                 threading.Thread(target=self._pump, args=(far, near, True), daemon=True).start()
 
@@ -178,13 +181,6 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dramatiq.worker, "POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 0.1)
 
 
-@pytest.fixture(scope="session")
-def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    server = Valkey(tmp_path_factory.mktemp("valkey")).start()
-    yield server
-    server.end()
-
-
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
     """A server for one test, which may end it and start it again."""
@@ -194,18 +190,17 @@ def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def wire(shared_valkey: Valkey) -> Iterator[Wire]:
-    wire = Wire(shared_valkey.port)
+def wire(url: str) -> Iterator[Wire]:
+    wire = Wire(url)
     yield wire
     wire.stalled.clear()
     wire.close()
 
 
 @pytest.fixture
-def url(shared_valkey: Valkey) -> str:
-    with redis.Redis.from_url(shared_valkey.url) as client:
-        client.flushall()
-    return shared_valkey.url
+def url(redis_url: str) -> str:
+    """The session's server, empty."""
+    return redis_url
 
 
 @pytest.fixture
