@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +22,8 @@ import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from avtalsmotor.children import bound_to_parent
 
 if sys.platform != "win32":
     import fcntl
@@ -142,33 +143,52 @@ class EmbeddedServer:
             self._lock = None
         self._running = None
 
+    def tend(self) -> None:
+        """Start the server again, at the same address and with its files, if it has died. Call it now and then.
+
+        Raises:
+          StartFailed: It does not start again.
+        """
+        if self._process is None or self._process.poll() is None or self._lock is None or self._running is None:
+            return
+        _log.error("embedded_server_died", pid=self._process.pid, exit_status=self._process.returncode)
+        if not self._started(_binary(), self._lock, self._running.port, self._running.password):
+            raise self._failed()
+
     def _launch(self, binary: Path, lock: int) -> None:
         for _ in range(_PORT_TRIES):
-            port, password = _free_port(), secrets.token_urlsafe(32)
-            configuration = self._home / "valkey.conf"
-            _write_secret(configuration, _configuration(self._home, port, password))
-            with (self._home / "valkey.log").open("wb") as log:
-                self._process = subprocess.Popen(  # noqa: S603 - our own binary and file
-                    _command(binary, configuration),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    # A locale that the machine lacks would stop the server.
-                    env={**os.environ, "LC_ALL": "C"},
-                    # Ctrl-C is for us; the server ends after those who use it.
-                    start_new_session=True,
-                    # The directory stays owned until the server, too, has let go of its files.
-                    pass_fds=(lock,),
-                )
-            running = _Running(self._process.pid, port, password)
-            if _answers_within(running, self._process):
-                self._running = running
-                _write_secret(_note_path(self._data_dir), json.dumps(asdict(running)))
-                _log.info("embedded_server_started", pid=running.pid, port=port)
+            if self._started(binary, lock, _free_port(), secrets.token_urlsafe(32)):
                 return
             if "ddress already in use" not in self._last_words():
                 break
-        raise StartFailed(
+        raise self._failed()
+
+    def _started(self, binary: Path, lock: int, port: int, password: str) -> bool:
+        configuration = self._home / "valkey.conf"
+        _write_secret(configuration, _configuration(self._home, port, password))
+        with (self._home / "valkey.log").open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own binary and file
+                bound_to_parent([str(binary), str(configuration)]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # A locale that the machine lacks would stop the server.
+                env={**os.environ, "LC_ALL": "C"},
+                # Ctrl-C is for us; the server ends after those who use it.
+                start_new_session=True,
+                # The directory stays owned until the server, too, has let go of its files.
+                pass_fds=(lock,),
+            )
+        running = _Running(self._process.pid, port, password)
+        if not _answers_within(running, self._process):
+            return False
+        self._running = running
+        _write_secret(_note_path(self._data_dir), json.dumps(asdict(running)))
+        _log.info("embedded_server_started", pid=running.pid, port=port)
+        return True
+
+    def _failed(self) -> StartFailed:
+        return StartFailed(
             f"The embedded Valkey server did not start in {self._home}: {self._last_words() or 'it said nothing'}."
             " Its files hold only messages on their way, which the ledger sends again: mend what it says, or remove"
             " that directory and start again."
@@ -198,23 +218,6 @@ def _binary() -> Path:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
         raise Unavailable(f"There is no embedded Valkey server for this machine ({error})." + cure) from error
-
-
-def _command(binary: Path, configuration: Path) -> list[str]:
-    server = [str(binary), str(configuration)]
-    if sys.platform != "linux":
-        return server
-    # A step in between rather than preexec_fn, which is unsafe once there are threads.
-    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *server]
-
-
-_DIE_WITH_PARENT = f"""
-import ctypes, os, sys
-PR_SET_PDEATHSIG = 1
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, {int(signal.SIGTERM)})
-if os.getppid() == int(sys.argv[1]):  # else the parent has died before the kernel could know
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def _configuration(home: Path, port: int, password: str) -> str:

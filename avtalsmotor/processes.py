@@ -4,18 +4,19 @@ Every role is the same program with another command, as it is in containers. A r
 ledger knows what it had in hand.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import structlog
+
+from avtalsmotor.children import bound_to_parent
 
 log = structlog.get_logger()
 
@@ -64,13 +65,12 @@ class Processes:
         output = self._output(role)
         try:
             process = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
-                [sys.executable, "-m", "avtalsmotor", *command],
+                bound_to_parent([sys.executable, "-m", "avtalsmotor", *command]),
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),
             )
         finally:
             if output is not None:
@@ -119,18 +119,3 @@ class Processes:
                 child.process.kill()
                 child.process.wait()
         self._children.clear()
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """For `preexec_fn`: the kernel ends the child when this process ends, however it ends. Linux only.
-
-    The C library is loaded here, before the fork; after it only the one call is made.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def call() -> None:
-        prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-    return call

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
@@ -26,7 +26,7 @@ def up(settings: Settings) -> int:
 
     Raises EmbeddedError or LedgerError when the embedded server or the ledger cannot be had.
     """
-    with stop_on_signals() as stop, redis_for(settings) as redis_url:
+    with stop_on_signals() as stop, redis_for(settings) as (redis_url, tend_redis):
         asyncio.run(prepare_ledger(settings))
         roles = Processes(environment_for(redis_url))
         try:
@@ -34,6 +34,7 @@ def up(settings: Settings) -> int:
                 roles.start(role, command)
             log.info("up", roles=len(ROLES), data_dir=str(settings.data_dir))
             while not stop.wait(TEND_EVERY):
+                tend_redis()
                 roles.tend()
         finally:
             roles.stop()
@@ -41,13 +42,16 @@ def up(settings: Settings) -> int:
 
 
 @contextlib.contextmanager
-def redis_for(settings: Settings) -> Iterator[str]:
-    """The URL of the Redis that the settings name, or of an embedded one that lives as long as this block."""
+def redis_for(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The URL of the Redis that the settings name, or of an embedded one that lives as long as this block.
+
+    With it comes what keeps it running, to be called now and then.
+    """
     if settings.redis_url is not None:
-        yield settings.redis_url.get_secret_value()
+        yield settings.redis_url.get_secret_value(), lambda: None
         return
     with EmbeddedServer(settings.data_dir) as server:
-        yield server.url
+        yield server.url, server.tend
 
 
 def environment_for(redis_url: str) -> Mapping[str, str]:

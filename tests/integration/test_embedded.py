@@ -118,6 +118,19 @@ def test_what_was_written_is_there_after_the_server_was_killed(tmp_path: Path) -
         assert client.lrange("queue", 0, -1) == [b"a", b"b"]
 
 
+def test_a_server_that_died_under_its_owner_is_started_again_at_the_same_address(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path) as server:
+        url = server.url
+        with redis.Redis.from_url(url) as client:
+            client.set("written", "before")
+        killed = server_of(tmp_path)
+        killed.kill()
+        killed.wait(PATIENCE)
+        server.tend()
+        with redis.Redis.from_url(url) as client:
+            assert (server.url, client.get("written")) == (url, b"before")
+
+
 def test_it_refuses_writes_rather_than_drop_messages_when_memory_is_short(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path) as server, redis.Redis.from_url(server.url) as client:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
