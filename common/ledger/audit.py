@@ -10,8 +10,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from common.ids import BillingId, ContractNumber, TenantId
 from common.ledger.database import NOW, Ledger
@@ -19,8 +18,8 @@ from common.ledger.records import AuditEntry
 from common.ledger.schema import audit
 
 
-async def record(
-    connection: AsyncConnection,
+def record(
+    connection: Connection,
     ledger: Ledger,
     by: str,
     action: str,
@@ -38,16 +37,16 @@ async def record(
       action: a verb in the past.
       before, after: what the change concerns, in values that JSON knows.
     """
-    await record_all(connection, ledger, by, action, [entry(tenant, contract, billing, before, after)])
+    record_all(connection, ledger, by, action, [entry(tenant, contract, billing, before, after)])
 
 
-async def record_all(
-    connection: AsyncConnection, ledger: Ledger, by: str, action: str, entries: Sequence[Mapping[str, Any]]
+def record_all(
+    connection: Connection, ledger: Ledger, by: str, action: str, entries: Sequence[Mapping[str, Any]]
 ) -> None:
     """Writes an entry for each of `entry(...)`, in one statement."""
     if entries:
         common = {"by": by, "action": action, "version": software_version(), **ledger.shift}
-        await connection.execute(_INSERT, [{**common, **one} for one in entries])
+        connection.execute(_INSERT, [{**common, **one} for one in entries])
 
 
 def entry(
@@ -75,8 +74,7 @@ async def entries(
     for column, value in ((audit.c.tenant, tenant), (audit.c.contract, contract), (audit.c.billing, billing)):
         if value is not None:
             statement = statement.where(column == value)
-    async with ledger.reading() as connection:
-        return [_entry_of(row) for row in await connection.execute(statement)]
+    return [_entry_of(row) for row in await ledger.fetch(statement)]
 
 
 @cache

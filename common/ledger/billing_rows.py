@@ -47,9 +47,8 @@ from common.rules.states import Status, Step
 
 async def get(ledger: Ledger, billing: BillingId) -> Billing | None:
     """One billing; `None` if there is none of that id."""
-    async with ledger.reading() as connection:
-        row = (await connection.execute(ONE, {"billing": billing})).one_or_none()
-    return None if row is None else billing_of(row)
+    found = await ledger.fetch(_ONE, {"billing": billing})
+    return billing_of(found[0]) if found else None
 
 
 async def find(
@@ -71,14 +70,12 @@ async def find(
         # Written out, so that the database sees which of the partial indexes serves.
         listed = ", ".join(sorted(f"'{one.value}'" for one in wanted))
         statement = statement.where(text(f"billings.status IN ({listed})" if wanted else "1 = 0"))
-    async with ledger.reading() as connection:
-        return [billing_of(row) for row in await connection.execute(statement)]
+    return [billing_of(row) for row in await ledger.fetch(statement)]
 
 
 async def attempts_of(ledger: Ledger, billing: BillingId) -> list[Attempt]:
     """The calls of a billing and what came back, oldest first."""
-    async with ledger.reading() as connection:
-        return [attempt_of(row) for row in await connection.execute(_ATTEMPTS, {"billing": billing})]
+    return [attempt_of(row) for row in await ledger.fetch(_ATTEMPTS, {"billing": billing})]
 
 
 async def ready(ledger: Ledger, *, per_tenant: int) -> list[Billing]:
@@ -86,9 +83,7 @@ async def ready(ledger: Ledger, *, per_tenant: int) -> list[Billing]:
 
     Of a company whose creates are not proven, one create at most, and none while one is under way. The claim decides.
     """
-    statement = _READY[ledger.is_sqlite]
-    async with ledger.reading() as connection:
-        rows = (await connection.execute(statement, {"per_tenant": per_tenant, **ledger.shift})).all()
+    rows = await ledger.fetch(_READY[ledger.is_sqlite], {"per_tenant": per_tenant, **ledger.shift})
     first_create: dict[TenantId, BillingId] = {}
     found: list[Billing] = []
     for row in rows:
@@ -107,30 +102,26 @@ async def seekers(ledger: Ledger, tenant: TenantId | None = None) -> list[tuple[
     Those that are not to be looked at yet (`Seek.delay`) are left out.
     """
     statement = _SEEKERS if tenant is None else _SEEKERS.where(billings.c.tenant == tenant)
-    async with ledger.reading() as connection:
-        rows = (await connection.execute(statement, ledger.shift)).all()
+    rows = await ledger.fetch(statement, ledger.shift)
     return [(billing_of(row), attempt_of(row, "attempt_")) for row in rows]
 
 
 async def expired(ledger: Ledger) -> list[Billing]:
     """Claimed, and past their lease."""
-    async with ledger.reading() as connection:
-        return [billing_of(row) for row in await connection.execute(_EXPIRED, ledger.shift)]
+    return [billing_of(row) for row in await ledger.fetch(_EXPIRED, ledger.shift)]
 
 
 async def counts(ledger: Ledger) -> list[Count]:
     """How many billings stand where, by company, step, status and currency."""
-    async with ledger.reading() as connection:
-        return [
-            Count(row.tenant, Step(row.step), Status(row.status), row.currency, row.number, row.amount)
-            for row in await connection.execute(_COUNTS)
-        ]
+    return [
+        Count(row.tenant, Step(row.step), Status(row.status), row.currency, row.number, row.amount)
+        for row in await ledger.fetch(_COUNTS)
+    ]
 
 
 async def carried_out(ledger: Ledger) -> Mapping[tuple[TenantId, Step], int]:
     """How many billings of each company had a step done by a call of ours."""
-    async with ledger.reading() as connection:
-        return {(row.tenant, Step(row.step)): row.number for row in await connection.execute(_CARRIED_OUT)}
+    return {(row.tenant, Step(row.step)): row.number for row in await ledger.fetch(_CARRIED_OUT)}
 
 
 def billing_of(row: Row[Any]) -> Billing:
@@ -254,7 +245,7 @@ def _ready(*, is_sqlite: bool) -> Select[Any]:
     )
 
 
-ONE = select(billings).where(billings.c.id == bindparam("billing"))
+_ONE = select(billings).where(billings.c.id == bindparam("billing"))
 _READY = {True: _ready(is_sqlite=True), False: _ready(is_sqlite=False)}
 _ATTEMPTS = select(attempts).where(attempts.c.billing == bindparam("billing")).order_by(attempts.c.id)
 _newer = attempts.alias("newer")

@@ -10,8 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, case, exists, func, insert, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, insert, or_, select, text, update
 
 from common.clock import boottime
 from common.ids import AttemptId, BillingId, InvoiceNumber
@@ -123,10 +122,10 @@ async def claim(
     held_until = boottime() + lease.total_seconds()
     token = secrets.token_urlsafe(16)
 
-    async def work(connection: AsyncConnection) -> Claim | Refused:
+    def work(connection: Connection) -> Claim | Refused:
         if not ledger.is_sqlite:
-            await connection.execute(_LOCK_POSTGRESQL, {"billing": billing})
-        row = (await connection.execute(_STANDING, {"billing": billing, **ledger.shift})).one_or_none()
+            connection.execute(_LOCK_POSTGRESQL, {"billing": billing})
+        row = (connection.execute(_STANDING, {"billing": billing, **ledger.shift})).one_or_none()
         if row is None:
             return Refused(Refusal.GONE)
         current = billing_of(row)
@@ -134,18 +133,18 @@ async def claim(
         now = instant_of(row.now)
         if refusal := _refusal(row, current, step, policy, now):
             return Refused(refusal)
-        if landing := await _passed_or_held(connection, row, current, policy, now):
-            await _move(connection, ledger, current, landing, by, "policy_applied", now)
+        if landing := _passed_or_held(connection, row, current, policy, now):
+            _move(connection, ledger, current, landing, by, "policy_applied", now)
             return Refused(
                 _WHY.get(landing.status, Refusal.PASSED_OVER) if landing.step is step else Refusal.PASSED_OVER
             )
         facts = {"billing": billing, "at_step": step.value, "new_token": token, "lease": microseconds(lease)}
-        taken = (await connection.execute(_TAKE, {**facts, **ledger.shift})).one_or_none()
+        taken = (connection.execute(_TAKE, {**facts, **ledger.shift})).one_or_none()
         if taken is None:
             return Refused(Refusal.TAKEN)
         attempt = AttemptId(
             (
-                await connection.execute(
+                connection.execute(
                     _ATTEMPT,
                     {
                         "of_billing": billing,
@@ -158,7 +157,7 @@ async def claim(
                 )
             ).scalar_one()
         )
-        await audit.record(
+        audit.record(
             connection,
             ledger,
             by,
@@ -207,13 +206,13 @@ async def settle(ledger: Ledger, claim: Claim, answer: Answer, to: Outcome) -> b
     if answer.verdict is None and not isinstance(to, Doubt):
         to = Doubt(Reason.NO_ANSWER, {"answer": answer.message} if answer.message else {})
 
-    async def work(connection: AsyncConnection) -> bool:
-        row = await _standing(connection, ledger, claim.billing.id, to, claim.attempt)
+    def work(connection: Connection) -> bool:
+        row = _standing(connection, ledger, claim.billing.id, to, claim.attempt)
         if row is None:
             return False
         note = to.note if isinstance(to, Delivered) else ""
         stored = (
-            await connection.execute(
+            connection.execute(
                 _ANSWERED,
                 {
                     "attempt": claim.attempt,
@@ -229,9 +228,9 @@ async def settle(ledger: Ledger, claim: Claim, answer: Answer, to: Outcome) -> b
         ).one()
         current = billing_of(row)
         if row.token == claim.token and current.status is Status.CLAIMED and current.step is step:
-            await _apply(connection, ledger, row, current, to, stored.claimed_by, proves=answer.verdict == "acted")
+            _apply(connection, ledger, row, current, to, stored.claimed_by, proves=answer.verdict == "acted")
             return True
-        await _store_late(connection, ledger, row, current, claim, answer, to, stored.claimed_by)
+        _store_late(connection, ledger, row, current, claim, answer, to, stored.claimed_by)
         return False
 
     return await ledger.transact(work)
@@ -244,14 +243,14 @@ async def move(ledger: Ledger, billing: BillingId, step: Step, to: Outcome, by: 
       `False`: it does not wait at this step any more, and nothing was changed.
     """
 
-    async def work(connection: AsyncConnection) -> bool:
-        row = await _standing(connection, ledger, billing, to)
+    def work(connection: Connection) -> bool:
+        row = _standing(connection, ledger, billing, to)
         if row is None:
             return False
         current = billing_of(row)
         if current.step is not step or current.status is not Status.WAITING:
             return False
-        await _apply(connection, ledger, row, current, to, by, proves=False)
+        _apply(connection, ledger, row, current, to, by, proves=False)
         return True
 
     return await ledger.transact(work)
@@ -287,8 +286,8 @@ async def resolve(
       ValueError: an attempt would be left without a verdict by an outcome that needs one.
     """
 
-    async def work(connection: AsyncConnection) -> bool:
-        row = await _standing(connection, ledger, billing, to)
+    def work(connection: Connection) -> bool:
+        row = _standing(connection, ledger, billing, to)
         if row is None:
             return False
         current = billing_of(row)
@@ -296,10 +295,10 @@ async def resolve(
             return False
         if verdict is not None:
             facts = {"of_billing": billing, "at_step": step.value, "new_verdict": verdict, "new_note": note}
-            await connection.execute(_VERDICT, facts)
+            connection.execute(_VERDICT, facts)
         elif row.open_attempt and not isinstance(to, Seek | Doubt):
             raise ValueError(f"billing {billing} cannot leave doubt while nobody says what became of its call")
-        await _apply(connection, ledger, row, current, to, by, proves=verdict == "acted", note=note)
+        _apply(connection, ledger, row, current, to, by, proves=verdict == "acted", note=note)
         return True
 
     return await ledger.transact(work)
@@ -312,9 +311,9 @@ async def take_over(ledger: Ledger, billing: BillingId, by: str = "sweeper") -> 
       `False`: it is not claimed any more, or its lease still runs.
     """
 
-    async def work(connection: AsyncConnection) -> bool:
+    def work(connection: Connection) -> bool:
         to = Doubt(Reason.NO_ANSWER)
-        row = await _standing(connection, ledger, billing, to)
+        row = _standing(connection, ledger, billing, to)
         if row is None:
             return False
         current = billing_of(row)
@@ -322,7 +321,7 @@ async def take_over(ledger: Ledger, billing: BillingId, by: str = "sweeper") -> 
             return False
         if current.lease_until >= instant_of(row.now):
             return False
-        await _apply(connection, ledger, row, current, to, by, proves=False)
+        _apply(connection, ledger, row, current, to, by, proves=False)
         return True
 
     return await ledger.transact(work)
@@ -335,8 +334,8 @@ async def approve(ledger: Ledger, billing: BillingId, by: str) -> Billing:
       NotPossible: it is not held.
     """
 
-    async def work(connection: AsyncConnection) -> Billing:
-        row, current = await _for_person(connection, ledger, billing)
+    def work(connection: Connection) -> Billing:
+        row, current = _for_person(connection, ledger, billing)
         if current.status is not Status.HELD:
             raise NotPossible(
                 f"Billing {billing} cannot be approved: it is {current.status.value}, and only a held one waits for "
@@ -344,7 +343,7 @@ async def approve(ledger: Ledger, billing: BillingId, by: str) -> Billing:
             )
         yes = current.approved | {current.reason} if current.reason else current.approved
         landing = _waiting_again(current, not_before=current.not_before)
-        return await _move(connection, ledger, current, landing, by, "approved", instant_of(row.now), approved=yes)
+        return _move(connection, ledger, current, landing, by, "approved", instant_of(row.now), approved=yes)
 
     return await ledger.transact(work)
 
@@ -359,8 +358,8 @@ async def retry(ledger: Ledger, billing: BillingId, by: str) -> Billing:
       NotPossible: a call of it may have taken effect, or it is not stopped by anything that a retry could pass.
     """
 
-    async def work(connection: AsyncConnection) -> Billing:
-        row, current = await _for_person(connection, ledger, billing)
+    def work(connection: Connection) -> Billing:
+        row, current = _for_person(connection, ledger, billing)
         if row.may_have_acted:
             raise NotPossible(
                 f"Billing {billing} cannot be retried: a call of its step {current.step.value} may have taken effect, "
@@ -375,9 +374,9 @@ async def retry(ledger: Ledger, billing: BillingId, by: str) -> Billing:
             raise NotPossible(
                 f"Billing {billing} cannot be retried: it is waiting already, and nothing stops it. It goes by itself."
             )
-        probing = await blocks.choose_probe(connection, current.tenant, current.step, billing)
+        probing = blocks.choose_probe(connection, current.tenant, current.step, billing)
         action = "retried_as_probe" if probing else "retried"
-        return await _move(connection, ledger, current, _waiting_again(current), by, action, instant_of(row.now))
+        return _move(connection, ledger, current, _waiting_again(current), by, action, instant_of(row.now))
 
     return await ledger.transact(work)
 
@@ -389,8 +388,8 @@ async def skip(ledger: Ledger, billing: BillingId, by: str, why: str) -> Billing
       NotPossible: it is final already, or a call of it is under way or in doubt.
     """
 
-    async def work(connection: AsyncConnection) -> Billing:
-        row, current = await _for_person(connection, ledger, billing)
+    def work(connection: Connection) -> Billing:
+        row, current = _for_person(connection, ledger, billing)
         if current.status in FINAL or current.status is Status.CLAIMED or current.status in _UNRESOLVED:
             raise NotPossible(
                 f"Billing {billing} cannot be skipped: it is {current.status.value}. "
@@ -398,8 +397,8 @@ async def skip(ledger: Ledger, billing: BillingId, by: str, why: str) -> Billing
             )
         landing = replace(_waiting_again(current), status=Status.SKIPPED, detail={"why": why} if why else {})
         if row.is_probe:
-            await blocks.release_probe(connection, billing)
-        return await _move(connection, ledger, current, landing, by, "skipped", instant_of(row.now))
+            blocks.release_probe(connection, billing)
+        return _move(connection, ledger, current, landing, by, "skipped", instant_of(row.now))
 
     return await ledger.transact(work)
 
@@ -426,14 +425,14 @@ def _refusal(row: Row[Any], billing: Billing, step: Step, policy: Policy, now: d
     return next((refusal for refusal, applies in checks if applies), None)
 
 
-async def _passed_or_held(
-    connection: AsyncConnection, row: Row[Any], billing: Billing, policy: Policy, now: datetime
+def _passed_or_held(
+    connection: Connection, row: Row[Any], billing: Billing, policy: Policy, now: datetime
 ) -> Landing | None:
     """Where a change of policy towards caution takes the billing instead of to its call (rule 8), if it does."""
     if is_left_out(billing.step, billing, policy, handmade=billing.handmade):
         return onward(billing, policy, now)
     if billing.step is Step.CREATE:
-        held = None if policy == billing.policy else await held_by_caution(connection, billing, policy, now)
+        held = None if policy == billing.policy else held_by_caution(connection, billing, policy, now)
         return None if held is None else land(billing, policy, held, now)
     if is_held_for_tax(billing, policy, row.tax_reduction):
         return land(billing, policy, Hold(Reason.TAX_REDUCTION, {"tax_reduction": row.tax_reduction}), now)
@@ -444,8 +443,8 @@ async def _passed_or_held(
 # What a change writes ------------------------------------------------------------------------------------------------
 
 
-async def _apply(
-    connection: AsyncConnection,
+def _apply(
+    connection: Connection,
     ledger: Ledger,
     row: Row[Any],
     billing: Billing,
@@ -463,22 +462,22 @@ async def _apply(
         detail = {"invoice": str(to.invoice.number), "belongs to billing": str(row.owner)}
         to = Doubt(Reason.NUMBER_UNKNOWN, detail)
     landing = land(billing, _policy_in_force(row, billing), to, now)
-    await _move(connection, ledger, billing, landing, by, _ACTIONS[type(to)], now, note=note)
+    _move(connection, ledger, billing, landing, by, _ACTIONS[type(to)], now, note=note)
     if seen is not None:
-        await invoices.take_in(connection, ledger, [seen])
+        invoices.take_in(connection, ledger, [seen])
     if isinstance(to, Made) and proves and landing.invoice is not None and not row.creates_proven:
-        await tenants.prove_creates(connection, ledger, billing.tenant, by)
+        tenants.prove_creates(connection, ledger, billing.tenant, by)
     if isinstance(to, Park) and REASONS[to.reason].scope is Scope.TENANT:
         stopped = blocks.step_stopped_by(billing.step, to.reason)
-        await blocks.put_in(connection, ledger, billing.tenant, stopped, to.reason, to.detail, by)
+        blocks.put_in(connection, ledger, billing.tenant, stopped, to.reason, to.detail, by)
     if row.is_probe and proves and isinstance(to, Made | Booked | Delivered | Seek):
-        await blocks.clear_probed(connection, ledger, billing.id, by)
+        blocks.clear_probed(connection, ledger, billing.id, by)
     elif row.is_probe and (landing.step, landing.status) not in _STILL_PROBING[billing.step]:
-        await blocks.release_probe(connection, billing.id)
+        blocks.release_probe(connection, billing.id)
 
 
-async def _move(
-    connection: AsyncConnection,
+def _move(
+    connection: Connection,
     ledger: Ledger,
     billing: Billing,
     landing: Landing,
@@ -491,7 +490,7 @@ async def _move(
 ) -> Billing:
     """The compare-and-set from the state that was read, and its audit."""
     approved = billing.approved if approved is None else frozenset(approved)
-    moved = await connection.execute(
+    moved = connection.execute(
         _MOVE,
         {
             "billing": billing.id,
@@ -530,7 +529,7 @@ async def _move(
         changed_at=now,
     )
     told = {"note": note} if note else {}
-    await audit.record(
+    audit.record(
         connection,
         ledger,
         by,
@@ -544,8 +543,8 @@ async def _move(
     return after
 
 
-async def _store_late(
-    connection: AsyncConnection,
+def _store_late(
+    connection: Connection,
     ledger: Ledger,
     row: Row[Any],
     billing: Billing,
@@ -556,17 +555,17 @@ async def _store_late(
 ) -> None:
     """What a worker that has lost its claim still knows: its answer is on the attempt; what it saw is in the mirror."""
     if isinstance(to, Made | Booked | Delivered) and to.invoice is not None:
-        await invoices.take_in(connection, ledger, [to.invoice])
+        invoices.take_in(connection, ledger, [to.invoice])
     if row.answered_at is not None:
         return
     acted_after_all = answer.verdict == "acted" and billing.step is claim.billing.step
     if acted_after_all and billing.status is Status.WAITING:
         now = instant_of(row.now)
         landing = land(billing, billing.policy, Doubt(Reason.NO_ANSWER, {"answer": "came late"}), now)
-        await _move(connection, ledger, billing, landing, by, "answered_late", now)
+        _move(connection, ledger, billing, landing, by, "answered_late", now)
         return
     known = {"attempt": claim.attempt, "verdict": answer.verdict, "http_status": answer.http_status}
-    await audit.record(
+    audit.record(
         connection,
         ledger,
         by,
@@ -611,8 +610,8 @@ def _state_of(billing: Billing) -> dict[str, object]:
     return state | {name: value for name, value in optional.items() if value}
 
 
-async def _standing(
-    connection: AsyncConnection,
+def _standing(
+    connection: Connection,
     ledger: Ledger,
     billing: BillingId,
     to: Outcome | None,
@@ -620,14 +619,14 @@ async def _standing(
 ) -> Row[Any] | None:
     """The billing with what a change of it depends on, locked."""
     if not ledger.is_sqlite:
-        await connection.execute(_LOCK_POSTGRESQL, {"billing": billing})
+        connection.execute(_LOCK_POSTGRESQL, {"billing": billing})
     number = to.invoice.number if isinstance(to, Made) else None
     facts = {"billing": billing, "claims_invoice": number, "of_attempt": attempt, **ledger.shift}
-    return (await connection.execute(_STANDING, facts)).one_or_none()
+    return (connection.execute(_STANDING, facts)).one_or_none()
 
 
-async def _for_person(connection: AsyncConnection, ledger: Ledger, billing: BillingId) -> tuple[Row[Any], Billing]:
-    row = await _standing(connection, ledger, billing, None)
+def _for_person(connection: Connection, ledger: Ledger, billing: BillingId) -> tuple[Row[Any], Billing]:
+    row = _standing(connection, ledger, billing, None)
     if row is None:
         raise NotPossible(f"Billing {billing} does not exist. List them: avtalsmotor billings list")
     return row, billing_of(row)

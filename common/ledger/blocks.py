@@ -7,9 +7,20 @@ is cleared (design, section 5, rule 7).
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, exists, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.ids import BillingId, TenantId
 from common.ledger import audit
@@ -29,8 +40,7 @@ async def every(ledger: Ledger, tenant: TenantId | None = None) -> list[Block]:
     statement = select(blocks).order_by(blocks.c.since, blocks.c.tenant, blocks.c.step)
     if tenant is not None:
         statement = statement.where(blocks.c.tenant == tenant)
-    async with ledger.reading() as connection:
-        return [block_of(row) for row in await connection.execute(statement)]
+    return [block_of(row) for row in await ledger.fetch(statement)]
 
 
 async def put(
@@ -42,9 +52,9 @@ async def put(
       step: `None` for all steps.
     """
 
-    async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_LOCK_TENANT, {"tenant_id": tenant})
-        await put_in(connection, ledger, tenant, step, reason, detail, by)
+    def work(connection: Connection) -> None:
+        connection.execute(_LOCK_TENANT, {"tenant_id": tenant})
+        put_in(connection, ledger, tenant, step, reason, detail, by)
 
     await ledger.transact(work)
 
@@ -52,10 +62,10 @@ async def put(
 async def clear(ledger: Ledger, tenant: TenantId, step: Step | None, reason: Reason, by: str) -> bool:
     """Ends a block that is known to have passed; what is parked for it waits again. `False`: there was none."""
 
-    async def work(connection: AsyncConnection) -> bool:
-        await connection.execute(_LOCK_TENANT, {"tenant_id": tenant})
+    def work(connection: Connection) -> bool:
+        connection.execute(_LOCK_TENANT, {"tenant_id": tenant})
         where = and_(blocks.c.tenant == tenant, blocks.c.step == _stored(step), blocks.c.reason == reason.value)
-        return await _clear_where(connection, ledger, where, by)
+        return _clear_where(connection, ledger, where, by)
 
     return await ledger.transact(work)
 
@@ -65,8 +75,8 @@ def step_stopped_by(step: Step, reason: Reason) -> Step | None:
     return None if reason in _STOPS_ALL else step
 
 
-async def put_in(
-    connection: AsyncConnection,
+def put_in(
+    connection: Connection,
     ledger: Ledger,
     tenant: TenantId,
     step: Step | None,
@@ -76,24 +86,24 @@ async def put_in(
 ) -> None:
     """`put` within a transaction that holds the lock. A block that is there is renewed, and has no probe any more."""
     facts = {"tenant": tenant, "step": _stored(step), "reason": reason.value, "detail": detail}
-    await connection.execute(_PUT[ledger.is_sqlite], {**facts, **ledger.shift})
+    connection.execute(_PUT[ledger.is_sqlite], {**facts, **ledger.shift})
     after = {"step": _stored(step), "reason": reason.value, "detail": dict(detail)}
-    await audit.record(connection, ledger, by, "blocked", tenant=tenant, before={}, after=after)
+    audit.record(connection, ledger, by, "blocked", tenant=tenant, before={}, after=after)
 
 
-async def clear_probed(connection: AsyncConnection, ledger: Ledger, probe: BillingId, by: str) -> None:
+def clear_probed(connection: Connection, ledger: Ledger, probe: BillingId, by: str) -> None:
     """The probe went well: its blocks end, and what is parked for them waits again."""
-    await _clear_where(connection, ledger, blocks.c.probe == probe, by)
+    _clear_where(connection, ledger, blocks.c.probe == probe, by)
 
 
-async def release_probe(connection: AsyncConnection, probe: BillingId) -> None:
+def release_probe(connection: Connection, probe: BillingId) -> None:
     """The probe has proved nothing and goes no further: another billing may become it."""
-    await connection.execute(_RELEASE, {"probed_by": probe})
+    connection.execute(_RELEASE, {"probed_by": probe})
 
 
-async def choose_probe(connection: AsyncConnection, tenant: TenantId, step: Step, billing: BillingId) -> bool:
+def choose_probe(connection: Connection, tenant: TenantId, step: Step, billing: BillingId) -> bool:
     """Makes the billing the one that is tried, of every block of its step that has none. `False`: there is no such."""
-    chosen = await connection.execute(_CHOOSE, {"owner": tenant, "at_step": step.value, "chosen": billing})
+    chosen = connection.execute(_CHOOSE, {"owner": tenant, "at_step": step.value, "chosen": billing})
     return bool(chosen.rowcount)
 
 
@@ -125,11 +135,11 @@ def block_of(row: Row[Any]) -> Block:
     )
 
 
-async def _clear_where(connection: AsyncConnection, ledger: Ledger, where: ColumnElement[bool], by: str) -> bool:
-    cleared = (await connection.execute(delete(blocks).where(where).returning(blocks))).all()
+def _clear_where(connection: Connection, ledger: Ledger, where: ColumnElement[bool], by: str) -> bool:
+    cleared = (connection.execute(delete(blocks).where(where).returning(blocks))).all()
     for block in cleared:
         before = {"step": block.step, "reason": block.reason, "detail": dict(block.detail)}
-        await audit.record(connection, ledger, by, "unblocked", tenant=block.tenant, before=before, after={})
+        audit.record(connection, ledger, by, "unblocked", tenant=block.tenant, before=before, after={})
         freed = update(billings).where(
             billings.c.tenant == block.tenant,
             billings.c.status == "parked",
@@ -138,7 +148,7 @@ async def _clear_where(connection: AsyncConnection, ledger: Ledger, where: Colum
         )
         if block.step != EVERY_STEP:
             freed = freed.where(billings.c.step == block.step)
-        rows = await connection.execute(
+        rows = connection.execute(
             freed.values(
                 status="waiting", reason=None, detail={}, not_before=None, failures=0, changed_at=NOW
             ).returning(billings.c.id, billings.c.contract, billings.c.step),
@@ -149,7 +159,7 @@ async def _clear_where(connection: AsyncConnection, ledger: Ledger, where: Colum
             audit.entry(block.tenant, row.contract, row.id, {"step": row.step, **was}, {"status": "waiting"})
             for row in rows
         ]
-        await audit.record_all(connection, ledger, by, "freed", entries)
+        audit.record_all(connection, ledger, by, "freed", entries)
     return bool(cleared)
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.ids import ContractNumber, TenantId
 from common.ledger.database import Ledger
@@ -36,14 +35,14 @@ async def mirror(
     """
     began = started_at or min((row.read_at for row in rows), default=None)
 
-    async def work(connection: AsyncConnection) -> None:
+    def work(connection: Connection) -> None:
         if rows:
             # In one order everywhere: two listings of a company must not wait for each other in a circle.
             values = [_values_of(tenant, row) for row in sorted(rows, key=lambda row: row.view.number)]
-            await connection.execute(_UPSERT[ledger.is_sqlite], values)
+            connection.execute(_UPSERT[ledger.is_sqlite], values)
         if complete and began is not None:
             # What the listing shows was read since it began, by itself or by something later.
-            await connection.execute(
+            connection.execute(
                 update(contracts)
                 .where(
                     contracts.c.tenant == tenant,
@@ -58,27 +57,24 @@ async def mirror(
 
 async def get(ledger: Ledger, tenant: TenantId, number: ContractNumber) -> Contract | None:
     """One contract; `None` if it was never seen."""
-    async with ledger.reading() as connection:
-        statement = select_contracts(tenant).where(contracts.c.number == number)
-        row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else contract_of(row)
+    found = await ledger.fetch(_ONE, {"tenant_id": tenant, "contract_number": number})
+    return contract_of(found[0]) if found else None
 
 
 async def of_tenant(ledger: Ledger, tenant: TenantId | None = None) -> list[Contract]:
     """The contracts of one company, or of all, by company and number."""
-    async with ledger.reading() as connection:
-        return [contract_of(row) for row in await connection.execute(select_contracts(tenant))]
+    return [contract_of(row) for row in await ledger.fetch(select_contracts(tenant))]
 
 
 def select_contracts(tenant: TenantId | None) -> Select[Any]:
     """The statement whose rows `contract_of` reads."""
-    statement = (
-        select(contracts, or_(contracts.c.paused, tenants.c.paused, bureau.c.paused).label("stopped"))
-        .join(tenants, tenants.c.id == contracts.c.tenant)
-        .join(bureau, bureau.c.id == 1)
-        .order_by(contracts.c.tenant, contracts.c.number)
-    )
-    return statement if tenant is None else statement.where(contracts.c.tenant == tenant)
+    return _EVERY if tenant is None else _EVERY.where(contracts.c.tenant == tenant)
+
+
+def read(connection: Connection, tenant: TenantId, number: ContractNumber) -> Contract | None:
+    """`get` within a transaction."""
+    row = connection.execute(_ONE, {"tenant_id": tenant, "contract_number": number}).one_or_none()
+    return None if row is None else contract_of(row)
 
 
 def contract_of(row: Row[Any]) -> Contract:
@@ -136,4 +132,11 @@ def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgr
     )
 
 
+_EVERY = (
+    select(contracts, or_(contracts.c.paused, tenants.c.paused, bureau.c.paused).label("stopped"))
+    .join(tenants, tenants.c.id == contracts.c.tenant)
+    .join(bureau, bureau.c.id == 1)
+    .order_by(contracts.c.tenant, contracts.c.number)
+)
+_ONE = _EVERY.where(contracts.c.tenant == bindparam("tenant_id"), contracts.c.number == bindparam("contract_number"))
 _UPSERT = {True: _upsert(sqlite.insert(contracts)), False: _upsert(postgresql.insert(contracts))}

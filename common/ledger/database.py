@@ -7,22 +7,19 @@ Never repeats a transaction whose commit was sent: an answer lost then is for th
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, bindparam, event, literal, select, text
+from sqlalchemy import ColumnElement, Connection, Executable, Row, bindparam, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from common.clock import Clock
+from common.ledger.backends import Backend, PostgresqlBackend, SqliteBackend
 from common.ledger.columns import Instant, database_now, microseconds
-from common.ledger.sqlite import connect_sqlite
 
 T = TypeVar("T")
 
@@ -32,7 +29,6 @@ REVISIONS: Final = ("0001",)
 NOW: Final[ColumnElement[int]] = database_now() + bindparam("shift", type_=Instant.impl)
 """The database's clock plus the rehearsal shift, in microseconds; a statement with it is given `Ledger.shift`."""
 
-_WRITES = "ledger_writes"
 _TRIES = 6
 _MIGRATION_LOCK = 0x4176_7461  # any constant of our own, for pg_advisory_lock
 _TRANSIENT_SQLSTATES = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
@@ -55,73 +51,54 @@ class LedgerUnreachable(LedgerError):
 
 
 class Ledger:
-    """The open ledger. One per event loop.
+    """The open ledger. What reads or writes is a plain function of a connection, run as one transaction.
 
     Parameters:
-      engine: made by `open_ledger`.
+      backend: made by `open_ledger`.
       clock: its shift moves what counts as now; the instant itself is the database's.
     """
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
-        self.engine = engine
+    def __init__(self, backend: Backend, clock: Clock) -> None:
+        self._backend = backend
         self.clock = clock
-        self.is_sqlite = engine.dialect.name == "sqlite"
-        # SQLite lets one connection write at a time, and waits by sleeping; within a process a queue is fairer.
-        self._turn = asyncio.Lock() if self.is_sqlite else None
+        self.is_sqlite = isinstance(backend, SqliteBackend)
 
     @property
     def shift(self) -> dict[str, int]:
         """The parameter of a statement that uses `NOW`."""
         return {"shift": microseconds(self.clock.shift)}
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A writing transaction: commits at the end of the block, rolls back on an exception."""
-        if self._turn is None:
-            async with self.engine.begin() as connection:
-                yield connection
-            return
-        async with self._turn, self.engine.connect() as connection:
-            connection = await connection.execution_options(**{_WRITES: True})
-            async with connection.begin():
-                yield connection
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A reading transaction: one consistent view on SQLite, READ COMMITTED on PostgreSQL."""
-        async with self.engine.connect() as connection:
-            yield connection
-
-    async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Runs `work` in a writing transaction; again from its beginning when the database says that it collided.
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` as one writing transaction; again from its beginning when the database says that it collided.
 
         `work` must do nothing but read and write through the connection. What fails at the commit is not run again.
         """
         for tried in range(1, _TRIES + 1):
-            finished = False
             try:
-                async with self.transaction() as connection:
-                    result = await work(connection)
-                    finished = True
-                return result
+                return await self._backend.run(partial(_transaction, work), writes=True)
+            except _CommitFailed as failed:
+                raise failed.error from None
             except DBAPIError as error:
-                if finished or tried == _TRIES or not _collided(error):
+                if tried == _TRIES or not _collided(error):
                     raise
             await asyncio.sleep(random.uniform(0.005, 0.02) * 2**tried)
         raise AssertionError("unreachable")
 
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` in a reading transaction: one consistent view on SQLite, READ COMMITTED on PostgreSQL."""
+        return await self._backend.run(work, writes=False)
+
+    async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        """All rows of one reading statement."""
+        return await self.read(lambda connection: connection.execute(statement, parameters or {}).all())
+
     async def now(self) -> datetime:
         """The database's clock plus the rehearsal shift, in UTC."""
-        async with self.reading() as connection:
-            return instant_of((await connection.execute(_SELECT_NOW, self.shift)).scalar_one())
-
-    def sql_now(self) -> ColumnElement[int]:
-        """The same as an SQL expression, in the unit of the `Instant` columns, for statements made on the spot."""
-        return database_now() + literal(self.shift["shift"], Instant.impl)
+        return instant_of((await self.fetch(_SELECT_NOW, self.shift))[0].now)
 
     async def close(self) -> None:
         """Gives the connections back to the database."""
-        await self.engine.dispose()
+        await self._backend.close()
 
 
 def instant_of(value: int) -> datetime:
@@ -141,13 +118,12 @@ async def open_ledger(url: str | None, data_dir: Path, clock: Clock, *, migrate:
     """
     address = _address(url, data_dir)
     where = _where(address)
-    ledger = Ledger(_engine(address), clock)
+    ledger = Ledger(_backend(address), clock)
     try:
         if migrate:
-            await _migrate(ledger, where)
+            await ledger.transact(partial(_migrate, where=where))
         else:
-            async with ledger.reading() as connection:
-                _check(await connection.run_sync(_revision), where)
+            _check(await ledger.read(_revision), where)
     except LedgerError:
         await ledger.close()
         raise
@@ -163,7 +139,7 @@ async def open_ledger(url: str | None, data_dir: Path, clock: Clock, *, migrate:
 def _address(url: str | None, data_dir: Path) -> URL:
     if url is None:
         data_dir.mkdir(parents=True, exist_ok=True)
-        return URL.create("sqlite+aiosqlite", database=str(data_dir / "ledger.sqlite3"))
+        return URL.create("sqlite", database=str(data_dir / "ledger.sqlite3"))
     try:
         address = make_url(url)
     except ArgumentError:
@@ -172,8 +148,8 @@ def _address(url: str | None, data_dir: Path) -> URL:
             "Write sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE."
         ) from None
     match address.drivername:
-        case "sqlite" | "sqlite+aiosqlite" if address.database not in (None, "", ":memory:"):
-            return address.set(drivername="sqlite+aiosqlite")
+        case "sqlite" if address.database not in (None, "", ":memory:"):
+            return address
         case "postgresql" | "postgres" | "postgresql+asyncpg":
             return address.set(drivername="postgresql+asyncpg")
     raise LedgerUnreachable(
@@ -191,40 +167,24 @@ def _where(address: URL) -> str:
     )
 
 
-def _engine(address: URL) -> AsyncEngine:
-    if not address.drivername.startswith("sqlite"):
-        return create_async_engine(
-            address,
-            pool_size=10,
-            max_overflow=10,
-            pool_timeout=30,
-            isolation_level="READ COMMITTED",
-            connect_args={
-                "timeout": 10,
-                "command_timeout": 60,
-                "server_settings": {"application_name": "avtalsmotor", "synchronous_commit": "on", "jit": "off"},
-            },
-        )
-    engine = create_async_engine(
-        address, pool_size=8, max_overflow=0, pool_timeout=30, connect_args={"async_creator_fn": connect_sqlite}
-    )
-    event.listen(engine.sync_engine, "connect", _set_up_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
+def _backend(address: URL) -> Backend:
+    return SqliteBackend(address) if address.drivername == "sqlite" else PostgresqlBackend(address)
 
 
-def _set_up_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    # The order matters: whoever turns WAL on must be able to wait for another process that does the same.
-    for setting in ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {setting}")
-    cursor.close()
+class _CommitFailed(Exception):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    # The driver's own BEGIN comes late and is deferred: two transactions then read the same, and one update is lost.
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _transaction(work: Callable[[Connection], T], connection: Connection) -> T:
+    with connection.begin() as transaction:
+        result = work(connection)
+        try:
+            transaction.commit()
+        except Exception as error:
+            raise _CommitFailed(error) from error
+    return result
 
 
 def _collided(error: DBAPIError) -> bool:
@@ -241,7 +201,7 @@ def _cause(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-_SELECT_NOW = select(NOW)
+_SELECT_NOW = select(NOW.label("now"))
 
 
 def _revision(connection: Connection) -> str | None:
@@ -265,16 +225,15 @@ def _check(revision: str | None, where: str) -> None:
         )
 
 
-async def _migrate(ledger: Ledger, where: str) -> None:
-    """Brings the schema up to date in one transaction, which one process at a time may enter."""
-    async with ledger.transaction() as connection:
-        if not ledger.is_sqlite:
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-        revision = await connection.run_sync(_revision)
-        if revision is None or revision in REVISIONS[:-1]:
-            await connection.run_sync(_upgrade)
-        else:
-            _check(revision, where)
+def _migrate(connection: Connection, where: str) -> None:
+    """Brings the schema up to date, in a transaction that one process at a time may enter."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+    revision = _revision(connection)
+    if revision is None or revision in REVISIONS[:-1]:
+        _upgrade(connection)
+    else:
+        _check(revision, where)
 
 
 def _upgrade(connection: Connection) -> None:

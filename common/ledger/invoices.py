@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.ids import ContractNumber, InvoiceNumber, TenantId
 from common.ledger.contracts import period_of
@@ -26,11 +25,11 @@ async def mirror(ledger: Ledger, seen: Sequence[Invoice]) -> None:
         await ledger.transact(lambda connection: take_in(connection, ledger, seen))
 
 
-async def take_in(connection: AsyncConnection, ledger: Ledger, seen: Sequence[Invoice]) -> None:
+def take_in(connection: Connection, ledger: Ledger, seen: Sequence[Invoice]) -> None:
     """`mirror` within a transaction."""
     # In one order everywhere: two listings of a company must not wait for each other in a circle.
     ordered = sorted(seen, key=lambda invoice: (invoice.tenant, invoice.number))
-    await connection.execute(_UPSERT[ledger.is_sqlite], [_values_of(invoice) for invoice in ordered])
+    connection.execute(_UPSERT[ledger.is_sqlite], [_values_of(invoice) for invoice in ordered])
 
 
 async def get(ledger: Ledger, tenant: TenantId, number: InvoiceNumber) -> Invoice | None:
@@ -65,8 +64,7 @@ def _of(tenant: TenantId) -> Select[Any]:
 
 
 async def _select(ledger: Ledger, statement: Select[Any]) -> list[Invoice]:
-    async with ledger.reading() as connection:
-        return [_invoice_of(row) for row in await connection.execute(statement)]
+    return [_invoice_of(row) for row in await ledger.fetch(statement)]
 
 
 _SAME = tuple(field.name for field in fields(Invoice) if field.name != "period")

@@ -5,8 +5,7 @@ The change takes the lock that every claim takes first: once it returns, no call
 
 from typing import Literal
 
-from sqlalchemy import Table, and_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Table, and_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from common.ids import ContractNumber, TenantId
@@ -19,8 +18,7 @@ Level = Literal["bureau", "tenant", "contract"]
 
 async def bureau_paused(ledger: Ledger) -> bool:
     """Whether the kill switch is on."""
-    async with ledger.reading() as connection:
-        return bool((await connection.execute(_BUREAU)).scalar_one())
+    return bool((await ledger.fetch(_BUREAU))[0].paused)
 
 
 async def pause(
@@ -65,18 +63,16 @@ async def _set(
 ) -> None:
     table, where, name = _place(level, tenant, contract)
 
-    async def work(connection: AsyncConnection) -> None:
+    def work(connection: Connection) -> None:
         if level == "contract":
             lock = select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)
-            await connection.execute(lock)
-        before = (
-            await connection.execute(select(table.c.paused).where(where).with_for_update(key_share=True))
-        ).scalar()
+            connection.execute(lock)
+        before = (connection.execute(select(table.c.paused).where(where).with_for_update(key_share=True))).scalar()
         if before is None:
             raise LookupError(f"{name} is not in the ledger, so it cannot be paused or resumed. Check the number.")
         if before is not paused:
-            await connection.execute(update(table).where(where).values(paused=paused))
-            await audit.record(
+            connection.execute(update(table).where(where).values(paused=paused))
+            audit.record(
                 connection,
                 ledger,
                 by,

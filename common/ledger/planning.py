@@ -10,9 +10,8 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.clock import STOCKHOLM
 from common.ids import ContractNumber, TenantId
@@ -48,19 +47,22 @@ async def views(ledger: Ledger, tenant: TenantId | None = None) -> Views:
 
     A billing that the plan held for a reason that passes by itself is left out: the plan judges its period anew.
     """
+    return await ledger.read(partial(_read_views, ledger=ledger, tenant=tenant))
+
+
+def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None) -> Views:
     of_tenants = select(tenants) if tenant is None else select(tenants).where(tenants.c.id == tenant)
     history = _HISTORY[ledger.is_sqlite]
     if tenant is not None:
         history = history.where(contracts.c.tenant == tenant)
-    async with ledger.reading() as connection:
-        facts = {row.id: tenant_of(row).facts for row in await connection.execute(of_tenants)}
-        book = await policies.load(connection, tenant)
-        seen = [contract_of(row).view for row in await connection.execute(select_contracts(tenant))]
-        billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)
-        for row in await connection.execute(history):
-            billing = billing_of(row)
-            if not _is_held_in_passing(billing):
-                billed[billing.tenant, billing.contract].append(billed_view(billing))
+    facts = {row.id: tenant_of(row).facts for row in connection.execute(of_tenants)}
+    book = policies.read(connection, tenant)
+    seen = [contract_of(row).view for row in connection.execute(select_contracts(tenant))]
+    billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)
+    for row in connection.execute(history):
+        billing = billing_of(row)
+        if not _is_held_in_passing(billing):
+            billed[billing.tenant, billing.contract].append(billed_view(billing))
     planned = [
         (one, book.policy_of(one.tenant, one.template, one.number), billed.get((one.tenant, one.number), []))
         for one in seen
@@ -88,9 +90,9 @@ async def insert(ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[B
     return changed
 
 
-async def _take_in(connection: AsyncConnection, ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[Billing]:
-    now = instant_of((await connection.execute(select(NOW), ledger.shift)).scalar_one())
-    present = await _present(connection, verdicts)
+def _take_in(connection: Connection, ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[Billing]:
+    now = instant_of((connection.execute(select(NOW), ledger.shift)).scalar_one())
+    present = _present(connection, verdicts)
     fresh: list[dict[str, Any]] = []
     changed: list[Billing] = []
     for verdict in verdicts:
@@ -100,20 +102,20 @@ async def _take_in(connection: AsyncConnection, ledger: Ledger, verdicts: Sequen
             generation = 1 + max((billing.generation for billing in there), default=0)
             fresh.append({**_values_of(verdict, now), **_FIRST, "generation": generation, "created_at": now})
         elif _is_held_in_passing(live) and (live.reason is not verdict.reason or live.detail != verdict.detail):
-            changed += await _plan_anew(connection, ledger, live, verdict, by, now)
+            changed += _plan_anew(connection, ledger, live, verdict, by, now)
     if fresh:
-        rows = await connection.execute(_INSERT[ledger.is_sqlite], fresh)
+        rows = connection.execute(_INSERT[ledger.is_sqlite], fresh)
         inserted = [billing_of(row) for row in rows]
-        await audit.record_all(connection, ledger, by, "planned", [_audited(one, {}) for one in inserted])
+        audit.record_all(connection, ledger, by, "planned", [_audited(one, {}) for one in inserted])
         changed += inserted
     return changed
 
 
-async def _plan_anew(
-    connection: AsyncConnection, ledger: Ledger, held: Billing, verdict: Verdict, by: str, now: datetime
+def _plan_anew(
+    connection: Connection, ledger: Ledger, held: Billing, verdict: Verdict, by: str, now: datetime
 ) -> list[Billing]:
     row = (
-        await connection.execute(
+        connection.execute(
             update(billings)
             .where(billings.c.id == held.id, billings.c.status == Status.HELD.value, billings.c.reason == held.reason)
             .values(_values_of(verdict, now))
@@ -123,15 +125,15 @@ async def _plan_anew(
     if row is None:
         return []
     billing = billing_of(row)
-    await audit.record_all(connection, ledger, by, "planned_anew", [_audited(billing, _state_of(held))])
+    audit.record_all(connection, ledger, by, "planned_anew", [_audited(billing, _state_of(held))])
     return [billing]
 
 
-async def _present(connection: AsyncConnection, verdicts: Sequence[Verdict]) -> Mapping[PeriodKey, list[Billing]]:
+def _present(connection: Connection, verdicts: Sequence[Verdict]) -> Mapping[PeriodKey, list[Billing]]:
     """What the ledger has of the periods, voided ones included."""
     found: dict[PeriodKey, list[Billing]] = defaultdict(list)
     keys = [_key(verdict) for verdict in verdicts]
-    for row in await connection.execute(_PRESENT, {"periods": keys}):
+    for row in connection.execute(_PRESENT, {"periods": keys}):
         billing = billing_of(row)
         found[billing.tenant, billing.contract, billing.period.start].append(billing)
     return found

@@ -8,10 +8,9 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Text, bindparam, cast, select
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.ids import ContractNumber, TenantId
 from common.ledger import audit
@@ -52,16 +51,17 @@ class PolicyBook:
         return None if tenant is None or key is None else self._choices.get((level, tenant, key))
 
 
-async def load(source: Ledger | AsyncConnection, tenant: TenantId | None = None) -> PolicyBook:
+async def load(ledger: Ledger, tenant: TenantId | None = None) -> PolicyBook:
     """All choices, or those that concern one tenant."""
+    return await ledger.read(lambda connection: read(connection, tenant))
+
+
+def read(connection: Connection, tenant: TenantId | None) -> PolicyBook:
+    """`load` within a transaction."""
     statement = select(policies.c.level, policies.c.tenant, policies.c.key, policies.c.choice)
     if tenant is not None:
         statement = statement.where(policies.c.tenant.in_((NO_TENANT, tenant)))
-    if isinstance(source, Ledger):
-        async with source.reading() as connection:
-            rows = (await connection.execute(statement)).all()
-    else:
-        rows = (await source.execute(statement)).all()
+    rows = connection.execute(statement)
     return PolicyBook({(row.level, row.tenant, row.key): row.choice for row in rows})
 
 
@@ -75,8 +75,8 @@ async def get(
 ) -> PolicyChoice:
     """What one level says."""
     owner, key = _place(level, tenant, template, contract)
-    async with ledger.reading() as connection:
-        return choice_of((await connection.execute(_ONE, {"at": level, "owner": owner, "name": key})).scalar())
+    found = await ledger.fetch(_ONE, {"at": level, "owner": owner, "name": key})
+    return choice_of(found[0].choice if found else None)
 
 
 async def change(
@@ -100,24 +100,24 @@ async def change(
     """
     owner, key = _place(level, tenant, template, contract)
 
-    async def work(connection: AsyncConnection) -> PolicyChoice:
+    def work(connection: Connection) -> PolicyChoice:
         if level == "bureau":
-            await connection.execute(select(bureau.c.id).with_for_update(key_share=True))
-        elif (await connection.execute(_LOCK_TENANT, {"tenant_id": owner})).scalar() is None:
+            connection.execute(select(bureau.c.id).with_for_update(key_share=True))
+        elif (connection.execute(_LOCK_TENANT, {"tenant_id": owner})).scalar() is None:
             raise LookupError(f"Tenant {owner} is not in the ledger. Add it first: avtalsmotor tenants add")
         where = {"at": level, "owner": owner, "name": key}
-        before = choice_of((await connection.execute(_ONE, where)).scalar())
+        before = choice_of((connection.execute(_ONE, where)).scalar())
         kept = before.model_dump(exclude_none=True, exclude=set(unsay))
         after = amended(PolicyChoice.model_validate(kept), choice)
         if after != before:
             insert = insert_sqlite if ledger.is_sqlite else insert_postgresql
             values = {"choice": after.model_dump_json(exclude_none=True), "mode": after.mode}
-            await connection.execute(
+            connection.execute(
                 insert(policies)
                 .values(level=level, tenant=owner, key=key, **values)
                 .on_conflict_do_update(index_elements=["level", "tenant", "key"], set_=values)
             )
-            await audit.record(
+            audit.record(
                 connection,
                 ledger,
                 by,

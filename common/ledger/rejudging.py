@@ -6,15 +6,14 @@ The rules decide, not this file: it only puts before them what they judged at pl
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, bindparam, select
 
 from common.clock import STOCKHOLM
+from common.ledger import contracts
 from common.ledger.billing_rows import billing_of
-from common.ledger.contracts import contract_of, select_contracts
 from common.ledger.outcomes import Hold
 from common.ledger.records import Billing
-from common.ledger.schema import billings, contracts
+from common.ledger.schema import billings
 from common.rules.plan import BilledView, plan
 from common.rules.policy import Policy
 
@@ -22,18 +21,15 @@ HISTORY = 3
 """How many of a contract's billings the rules are shown, the newest first."""
 
 
-async def held_by_caution(connection: AsyncConnection, billing: Billing, policy: Policy, now: datetime) -> Hold | None:
+def held_by_caution(connection: Connection, billing: Billing, policy: Policy, now: datetime) -> Hold | None:
     """The hold that the billing would have met, had it been planned under `policy`; `None` = it may go on."""
-    found = (
-        await connection.execute(select_contracts(billing.tenant).where(contracts.c.number == billing.contract))
-    ).one_or_none()
+    found = contracts.read(connection, billing.tenant, billing.contract)
     if found is None:
         return None
-    seen = contract_of(found).view
     contract = replace(
-        seen, status="ACTIVE", invoices_remaining=None, period=billing.period, total=billing.amount, paused=False
+        found.view, status="ACTIVE", invoices_remaining=None, period=billing.period, total=billing.amount, paused=False
     )
-    earlier = await connection.execute(
+    earlier = connection.execute(
         _EARLIER, {"of_tenant": billing.tenant, "of_contract": billing.contract, "start": billing.period.start}
     )
     history = [billed_view(billing_of(row)) for row in earlier]

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import audit
@@ -22,12 +21,12 @@ from common.rules.plan import TenantFacts
 async def add(ledger: Ledger, tenant: TenantId, name: str, by: str) -> Tenant:
     """Adds a company, unless it is there already. Its mode is what the policy says: `proposal` if nothing."""
 
-    async def work(connection: AsyncConnection) -> Tenant:
-        found = (await connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
+    def work(connection: Connection) -> Tenant:
+        found = (connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
         if found is None:
-            await connection.execute(insert(tenants).values(id=tenant, name=name))
-            await audit.record(connection, ledger, by, "tenant_added", tenant=tenant, before={}, after={"name": name})
-            found = (await connection.execute(_ONE, {"tenant_id": tenant})).one()
+            connection.execute(insert(tenants).values(id=tenant, name=name))
+            audit.record(connection, ledger, by, "tenant_added", tenant=tenant, before={}, after={"name": name})
+            found = (connection.execute(_ONE, {"tenant_id": tenant})).one()
         return tenant_of(found)
 
     return await ledger.transact(work)
@@ -35,25 +34,23 @@ async def add(ledger: Ledger, tenant: TenantId, name: str, by: str) -> Tenant:
 
 async def get(ledger: Ledger, tenant: TenantId) -> Tenant | None:
     """One company; `None` if it was never added."""
-    async with ledger.reading() as connection:
-        row = (await connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
-    return None if row is None else tenant_of(row)
+    found = await ledger.fetch(_ONE, {"tenant_id": tenant})
+    return tenant_of(found[0]) if found else None
 
 
 async def every(ledger: Ledger) -> list[Tenant]:
     """All companies, by name."""
-    async with ledger.reading() as connection:
-        return [tenant_of(row) for row in await connection.execute(_EVERY)]
+    return [tenant_of(row) for row in await ledger.fetch(_EVERY)]
 
 
 async def set_name(ledger: Ledger, tenant: TenantId, name: str, by: str) -> None:
     """Gives the company the name that Fortnox or a person says it has."""
 
-    async def work(connection: AsyncConnection) -> None:
-        before = (await connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
+    def work(connection: Connection) -> None:
+        before = (connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
         if before is not None and before.name != name:
-            await connection.execute(update(tenants).where(tenants.c.id == tenant).values(name=name))
-            await audit.record(
+            connection.execute(update(tenants).where(tenants.c.id == tenant).values(name=name))
+            audit.record(
                 connection,
                 ledger,
                 by,
@@ -71,10 +68,10 @@ async def note_listing(
 ) -> None:
     """A full listing of the contracts, begun at `started_at`, is in the mirror; an older one is forgotten."""
 
-    async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_NOTE_LISTING, {"tenant_id": tenant, "started_at": started_at})
+    def work(connection: Connection) -> None:
+        connection.execute(_NOTE_LISTING, {"tenant_id": tenant, "started_at": started_at})
         if newest_invoice is not None:
-            await connection.execute(_SEE_INVOICES, {"tenant_id": tenant, "newest": newest_invoice})
+            connection.execute(_SEE_INVOICES, {"tenant_id": tenant, "newest": newest_invoice})
 
     await ledger.transact(work)
 
@@ -82,10 +79,10 @@ async def note_listing(
 async def note_facts(ledger: Ledger, tenant: TenantId, facts: TenantFacts, today: date) -> None:
     """What the company's bookkeeping allows, as read on the day `today`."""
 
-    async def work(connection: AsyncConnection) -> None:
+    def work(connection: Connection) -> None:
         years = None if facts.years is None else {str(year.start): str(year.end) for year in facts.years}
         values = {"locked_until": facts.locked_until, "years": years, "facts_on": today}
-        await connection.execute(update(tenants).where(tenants.c.id == tenant).values(values))
+        connection.execute(update(tenants).where(tenants.c.id == tenant).values(values))
 
     await ledger.transact(work)
 
@@ -93,17 +90,17 @@ async def note_facts(ledger: Ledger, tenant: TenantId, facts: TenantFacts, today
 async def see_invoices(ledger: Ledger, tenant: TenantId, newest: InvoiceNumber) -> None:
     """An invoice of that number exists; the newest number ever seen never goes back."""
 
-    async def work(connection: AsyncConnection) -> None:
-        await connection.execute(_SEE_INVOICES, {"tenant_id": tenant, "newest": newest})
+    def work(connection: Connection) -> None:
+        connection.execute(_SEE_INVOICES, {"tenant_id": tenant, "newest": newest})
 
     await ledger.transact(work)
 
 
-async def prove_creates(connection: AsyncConnection, ledger: Ledger, tenant: TenantId, by: str) -> None:
+def prove_creates(connection: Connection, ledger: Ledger, tenant: TenantId, by: str) -> None:
     """A create of ours was verified: from now on the company's creates need not go one by one (design, section 6)."""
-    proven = await connection.execute(_PROVE, {"tenant_id": tenant})
+    proven = connection.execute(_PROVE, {"tenant_id": tenant})
     if proven.rowcount:
-        await audit.record(
+        audit.record(
             connection,
             ledger,
             by,

@@ -78,8 +78,7 @@ async def company(
     await tenants.add(ledger, tenant, f"Bolaget {tenant} AB", "anna")
     await policies.change(ledger, "tenant", choice, "anna", tenant=tenant)
     if proven:
-        async with ledger.transaction() as connection:
-            await tenants.prove_creates(connection, ledger, tenant, "anna")
+        await ledger.transact(lambda connection: tenants.prove_creates(connection, ledger, tenant, "anna"))
     return tenant
 
 
