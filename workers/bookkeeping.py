@@ -4,8 +4,9 @@ from common import mirror
 from common.fortnox import errors, models
 from common.fortnox.client import Permit, Reply
 from common.ids import BillingId
-from common.ledger.outcomes import Booked, Outcome
+from common.ledger.outcomes import Booked, Doubt, Outcome
 from common.ledger.records import Billing
+from common.rules.reasons import Reason
 from common.rules.states import Step
 from workers.freshness import fresh_invoice
 from workers.invoice_state import changed_or_gone, invoice_of, read_after_refusal
@@ -34,7 +35,10 @@ class Bookkeeping:
         return await runtime.fortnox.bookkeep(permit, invoice_of(billing))
 
     async def judge(self, runtime: Runtime, billing: Billing, reply: Reply[models.Invoice]) -> Outcome:
-        return Booked(mirror.invoice(billing.tenant, reply.value, reply.read_at))
+        invoice = mirror.invoice(billing.tenant, reply.value, reply.read_at)
+        if not invoice.booked:
+            return Doubt(Reason.NO_ANSWER, {"answer": f"yes, but invoice {invoice.number} is not booked"})
+        return Booked(invoice)
 
     async def refused(self, runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
         """A refusal is followed by one read: "already booked" is success (design, section 5 rule 5)."""

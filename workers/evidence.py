@@ -14,7 +14,7 @@ import structlog
 from common.fortnox import errors
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import billings, invoices
-from common.ledger.outcomes import Booked, Delivered, Made, Outcome, Park
+from common.ledger.outcomes import Booked, Delivered, Doubt, Made, Outcome, Park
 from common.ledger.records import Attempt, Billing, Invoice
 from common.rules.reasons import Reason
 from common.rules.states import Status, Step
@@ -25,12 +25,15 @@ from workers.invoicing import surprise
 from workers.look import look
 from workers.runtime import Runtime
 from workers.steps import told
-from workers.verification import is_live, objections
+from workers.verification import is_live, is_unclear, objections
 
 log = structlog.get_logger()
 
 LOOK_AT_MOST_MS = 120_000
 """After so long another worker may look at the tenant, whatever became of the first."""
+
+SETTLE = timedelta(minutes=10)
+"""After so long without evidence of a call that was answered yes, a person should know (design, section 6)."""
 
 FINANCE_OPEN_WITHIN = timedelta(hours=24)
 """A hand-over to Fakturatjänster that is not open by then is for a person (design, section 7)."""
@@ -77,7 +80,7 @@ async def _seek(runtime: Runtime, tenant: TenantId) -> None:
 
 
 async def _seek_invoices(runtime: Runtime, tenant: TenantId, creates: Sequence[tuple[Billing, Attempt]]) -> None:
-    await look(
+    seen = await look(
         runtime,
         tenant,
         above=min((attempt.newest_invoice_before or InvoiceNumber(0) for _, attempt in creates)),
@@ -86,10 +89,24 @@ async def _seek_invoices(runtime: Runtime, tenant: TenantId, creates: Sequence[t
     for billing, _ in creates:
         candidates = await invoices.of_contract(runtime.ledger, tenant, billing.contract, billing.period)
         live = sorted((one for one in candidates if is_live(one)), key=lambda invoice: invoice.number)
-        if not live:
-            log.info("evidence_not_found", billing=billing.id, status=billing.status.value)
-            continue
-        await _adopt(runtime, billing, live)
+        if live:
+            await _adopt(runtime, billing, live)
+        else:
+            await _not_found(runtime, billing, seen)
+
+
+async def _not_found(runtime: Runtime, billing: Billing, seen: Sequence[Invoice]) -> None:
+    """Absence moves nothing; but a new contract invoice that does not say what it is of contradicts it."""
+    unclear = next((invoice for invoice in seen if is_unclear(invoice, billing)), None)
+    waited = runtime.settings.clock.now() - billing.changed_at
+    if unclear is not None:
+        facts = {"invoice": str(unclear.number), "contract": str(unclear.contract or "not told"), "period": "not told"}
+        await _resolve(runtime, billing, Park(Reason.UNVERIFIED, facts), f"invoice {unclear.number} is unclear")
+    elif billing.status is Status.SEEKING and waited > SETTLE:
+        note = f"Fortnox said yes, and shows no invoice after {SETTLE}"
+        await _resolve(runtime, billing, Doubt(Reason.NUMBER_UNKNOWN), note)
+    else:
+        log.info("evidence_not_found", billing=billing.id, status=billing.status.value)
 
 
 async def _adopt(runtime: Runtime, billing: Billing, live: Sequence[Invoice]) -> None:

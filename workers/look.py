@@ -12,10 +12,9 @@ from common.ledger import invoices, tenants
 from common.ledger.records import Invoice
 from workers.freshness import read_invoice
 from workers.runtime import Runtime
+from workers.verification import CONTRACT_INVOICE
 
 log = structlog.get_logger()
-
-CONTRACT_INVOICE = "AGREEMENTINVOICE"
 
 
 async def look(

@@ -5,15 +5,23 @@ Nothing is done with an invoice before it has passed here (design, section 6).
 
 from common.ledger.records import Billing, Invoice
 
-
-def same_period(invoice: Invoice, billing: Billing) -> bool:
-    """Whether the invoice came from the billing's contract for the billing's period, whatever became of it since."""
-    return invoice.contract == billing.contract and invoice.period == billing.period
+CONTRACT_INVOICE = "AGREEMENTINVOICE"
+"""The type of the invoices that contracts make; presumed, not confirmed (API notes 1.7)."""
 
 
 def is_live(invoice: Invoice) -> bool:
     """Whether the invoice stands: not cancelled, no credit invoice, not credited."""
     return not (invoice.cancelled or invoice.credit or invoice.credited_by is not None)
+
+
+def is_unclear(invoice: Invoice, billing: Billing) -> bool:
+    """Whether a contract invoice of the same customer does not say which contract or period it is of."""
+    return (
+        is_live(invoice)
+        and invoice.invoice_type == CONTRACT_INVOICE
+        and invoice.customer_number == billing.customer_number
+        and (invoice.contract is None or (invoice.contract == billing.contract and invoice.period is None))
+    )
 
 
 def objections(invoice: Invoice, billing: Billing) -> dict[str, str]:
