@@ -15,6 +15,8 @@ def demo(seed: int, companies: int, data_dir: Path | None) -> int:
     from avtalsmotor import demo as night
 
     with plainly():
+        # The demo has its own settings, but what stands in the environment must be readable.
+        read_settings()
         return night.demo(seed=seed, companies=companies, data_dir=data_dir)
 
 
