@@ -132,7 +132,7 @@ def plan(
       proposal             the company is not live; `detail["verdict"]` is which of the following it would be
       earlier_open         the ledger allows one billing per contract whose invoice is not made, and has one
       period_length        the period is not as long as the interval, or the interval is not known
-      period_moved         it does not begin the day after the last billed one ended
+      period_moved         it does not begin the day after the last billed one, or a later skipped one, ended
       catch_up             its due day, or the day that this is reckoned from if later, is more than one interval ago
       one_a_day            another billing of the contract was planned today, or has today's invoice date
       amount_zero          the total is zero
@@ -240,7 +240,7 @@ def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
     if interval is None or not spans(period, interval):
         months = "not known" if interval is None else f"{interval} months"
         return Reason.PERIOD_LENGTH, {"period": str(period), "interval": months}
-    last = max(live, key=_end, default=None)
+    last = _to_follow(period, live)
     if last is not None and not follows(last.period, period):
         return Reason.PERIOD_MOVED, {"period": str(period), "last_billed": str(last.period)}
     if case.policy.catch_up == "hold":
@@ -251,6 +251,21 @@ def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
         if _made_invoice(billing) and case.on in (billing.created_on, billing.invoice_date):
             return Reason.ONE_A_DAY, {"period": str(period), "billed_today": str(billing.period)}
     return None
+
+
+def _to_follow(period: Period, live: list[BilledView]) -> BilledView | None:
+    """The billing that the period must follow: the last one invoiced, or one after it that a person skipped.
+
+    A skipped period may have been a mistake that was corrected since, so that nothing need follow it.
+    """
+    made = max(filter(_made_invoice, live), key=_end, default=None)
+    skipped = [
+        billing
+        for billing in live
+        if not _made_invoice(billing) and (made is None or billing.period.end > made.period.end)
+    ]
+    followed = next((billing for billing in skipped if follows(billing.period, period)), None)
+    return followed or made or max(skipped, key=_end, default=None)
 
 
 def _amount_hold(case: _Case, live: list[BilledView]) -> _Hold | None:

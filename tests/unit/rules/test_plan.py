@@ -23,6 +23,7 @@ TENANT = TenantId(4711)
 ONE_DAY = timedelta(days=1)
 FEBRUARY = Period(date(2026, 2, 1), date(2026, 2, 28))
 MARCH = Period(date(2026, 3, 1), date(2026, 3, 31))
+MISTYPED = Period(date(2026, 2, 15), date(2026, 3, 14))
 APRIL = Period(date(2026, 4, 1), date(2026, 4, 30))
 FIRST_OF_MARCH = date(2026, 3, 1)
 YEAR = Period(date(2026, 1, 1), date(2026, 12, 31))
@@ -227,6 +228,17 @@ def test_a_period_that_does_not_follow_the_last_billed_one_is_held(last: Period)
 def test_a_period_follows_one_that_a_person_skipped() -> None:
     skipped = replace(BILLED, step=Step.CREATE, status=Status.SKIPPED)
     assert verdict(billed=[skipped]).outcome == "bill"
+
+
+def test_a_period_need_not_follow_a_mistyped_one_that_a_person_skipped() -> None:
+    mistyped = replace(BILLED, step=Step.CREATE, status=Status.SKIPPED, period=MISTYPED)
+    assert verdict(billed=[mistyped, BILLED]).outcome == "bill"
+
+
+def test_a_period_that_follows_a_skipped_one_may_not_overlap_what_is_billed() -> None:
+    skipped = replace(BILLED, step=Step.CREATE, status=Status.SKIPPED)
+    found = verdict(billed=[replace(BILLED, period=MISTYPED), skipped])
+    assert (found.reason, found.detail["last_billed"]) == (Reason.PERIOD_MOVED, str(MISTYPED))
 
 
 def test_the_newest_of_many_billings_is_the_one_to_follow() -> None:
