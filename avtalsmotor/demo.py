@@ -28,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from avtalsmotor.embedded import EmbeddedServer
-from avtalsmotor.processes import ROLES, Processes
+from avtalsmotor.processes import ROLES, Processes, StartFailed
 from avtalsmotor.progress import Progress, needing_a_person, read_progress
 from avtalsmotor.up import prepare_ledger, stop_on_signals
 from common import logs
@@ -145,7 +145,7 @@ class _Night:
             except (urllib.error.URLError, ConnectionError) as error:
                 fortnox.tend()
                 if time.monotonic() > deadline or fortnox.died_at_start():
-                    raise RuntimeError(
+                    raise StartFailed(
                         f"The sandbox did not start ({error}). Its log is {self._home / 'logs' / 'sandbox.log'}:"
                         " see what it says, and run the demo again."
                     ) from error
@@ -239,8 +239,9 @@ async def _tell_what_waits(console: Console, ledger: Ledger, progress: Progress)
     console.print("\n[bold]What needs a person[/bold]")
     for company in progress.companies:
         for block in company.blocks:
-            step = f"[{block.step.value}] " if block.step else ""
-            console.print(f"  {company.name}: {step}{explain(block.reason, **block.detail)}", markup=False)
+            facts = {name: fact for name, fact in block.detail.items() if name != "x_uid"}
+            stopped = f"every {block.step.value}" if block.step else "everything"
+            console.print(f"  {company.name}, {stopped} stopped: {explain(block.reason, **facts)}", markup=False)
         blocked = {block.reason for block in company.blocks}
         alike: dict[tuple[Status, Reason], list[Billing]] = defaultdict(list)
         for billing in waiting.get(company.tenant, ()):
@@ -248,10 +249,11 @@ async def _tell_what_waits(console: Console, ledger: Ledger, progress: Progress)
                 alike[billing.status, billing.reason].append(billing)
         for (status, reason), found in alike.items():
             contracts = ", ".join(str(billing.contract) for billing in found)
-            facts = found[0].detail if len(found) == 1 else {}
-            console.print(
-                f"  {company.name}, contract {contracts}, {status.value}: {explain(reason, **facts)}", markup=False
-            )
+            facts = dict(found[0].detail) if len(found) == 1 else {}
+            facts.pop("x_uid", None)
+            plural = "s" if len(found) > 1 else ""
+            sentence = explain(reason, **facts)
+            console.print(f"  {company.name}, contract{plural} {contracts}, {status.value}: {sentence}", markup=False)
 
 
 def _tell_verdict(console: Console, verdict: Mapping[str, Any]) -> None:

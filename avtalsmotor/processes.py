@@ -34,6 +34,10 @@ STEADY_AFTER = 60.0
 """Seconds after which a role that was started again counts as steady."""
 
 
+class StartFailed(Exception):  # noqa: N818 - what happened
+    """A process that everything else needs did not start. The message says what to do."""
+
+
 @dataclass
 class _Child:
     role: str

@@ -139,7 +139,7 @@ class Producer:
         """What keeps a company from being read at all is one item, and stops all its steps until a poll succeeds."""
         reason = company_wide(error)
         if reason is not None:
-            await blocks.put(self._ledger, tenant, None, reason, {"answer": str(error)}, by=BY)
+            await blocks.put(self._ledger, tenant, None, reason, words_of(error), by=BY)
             log.error("tenant_blocked", tenant=tenant, reason=reason.value)
 
     async def _clear_read_blocks(self, tenant: TenantId) -> None:
@@ -193,6 +193,13 @@ def company_wide(error: Exception) -> Reason | None:
             reason = of_refusal(Step.CREATE, error.http_status or 0, error.code, error.message)
             return reason if REASONS[reason].scope is Scope.TENANT else None
     return None
+
+
+def words_of(error: Exception) -> dict[str, str]:
+    """What Fortnox said, for the person who mends it."""
+    if isinstance(error, errors.FortnoxError):
+        return {"message": error.message, "code": str(error.code or ""), "x_uid": error.x_uid or ""}
+    return {"answer": str(error)}
 
 
 def produce(settings: Settings, redis_url: str) -> None:

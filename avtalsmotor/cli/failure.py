@@ -74,12 +74,15 @@ def in_plain_words(error: BaseException) -> str | None:
     from sqlalchemy.exc import DBAPIError
 
     from avtalsmotor.embedded import EmbeddedError
+    from avtalsmotor.processes import StartFailed
     from common.fortnox.errors import FortnoxError, NotSent
     from common.ledger.billings import NotPossible
     from common.ledger.database import LedgerError
     from common.queue.outbox import QueueUnreachable
 
-    if isinstance(error, LedgerError | NotSent | FortnoxError | NotPossible | QueueUnreachable | EmbeddedError):
+    if isinstance(
+        error, LedgerError | NotSent | FortnoxError | NotPossible | QueueUnreachable | EmbeddedError | StartFailed
+    ):
         return str(error)
     if isinstance(error, RedisError):
         return (
