@@ -29,8 +29,8 @@ async def mirror(
     """Takes in what was read; a row that was read later than this one stays. Pauses are a person's, and stay.
 
     Parameters:
-      complete: `rows` are all active contracts. Those that it does not show, and that were not read since it began,
-        become `GONE`.
+      complete: `rows` are all active contracts. Active ones that it does not show, and that were not read since it
+        began, become `GONE`; what was known to be finished or inactive stays so.
       started_at: when the listing began; without it, the earliest read of `rows`.
     """
     began = started_at or min((row.read_at for row in rows), default=None)
@@ -47,7 +47,7 @@ async def mirror(
                 .where(
                     contracts.c.tenant == tenant,
                     contracts.c.read_at < began,
-                    contracts.c.status != GONE,
+                    contracts.c.status == "ACTIVE",
                 )
                 .values(status=GONE)
             )
