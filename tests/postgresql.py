@@ -5,6 +5,7 @@ that need them fail. The server is started by a keeper (this file, run as a modu
 however that ends. PostgreSQL refuses to run as root, so under root it runs as another user.
 """
 
+import asyncio
 import fcntl
 import json
 import os
@@ -18,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import asyncpg
 
 _READY_WITHIN = 60.0
 _USER = "avtalsmotor"
@@ -73,7 +76,6 @@ def keep(session: int, announced: Path) -> None:
             binaries = _reachable(binaries, home, user)
             os.chown(home, user, user)
         data = home / "data"
-        server: subprocess.Popen[bytes] | None = None
         _run_as(
             user,
             [binaries / "initdb", "-D", data, "-U", _USER, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"],
@@ -93,9 +95,10 @@ def keep(session: int, announced: Path) -> None:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         server = _run_as(user, [binaries / "postgres", "-D", data, *options])
         try:
-            _wait_until_up(port, server)
+            url = f"postgresql://{_USER}@127.0.0.1:{port}"
+            asyncio.run(_wait_until_up(url, server))
             partial = announced.with_suffix(".new")
-            partial.write_text(f"postgresql://{_USER}@127.0.0.1:{port}")
+            partial.write_text(url)
             partial.rename(announced)
             while _is_alive(session) and server.poll() is None:
                 time.sleep(0.2)
@@ -165,16 +168,17 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _wait_until_up(port: int, server: subprocess.Popen[bytes]) -> None:
+async def _wait_until_up(url: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _READY_WITHIN
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
+            connection = await asyncpg.connect(f"{url}/postgres")
+        except (OSError, asyncpg.PostgresError):
             if server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("PostgreSQL ended or did not listen; its own words are above") from None
-            time.sleep(0.02)
+                raise SystemExit("PostgreSQL ended or did not come up; its own words are above") from None
+            await asyncio.sleep(0.02)
         else:
+            await connection.close()
             return
 
 

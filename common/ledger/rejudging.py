@@ -4,7 +4,7 @@ The rules decide, not this file: it only puts before them what they judged at pl
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -16,13 +16,17 @@ from common.ledger.records import Billing
 from common.ledger.schema import billings
 from common.rules.plan import BilledView, plan
 from common.rules.policy import Policy
+from common.rules.reasons import Reason
 
 HISTORY = 3
 """How many of a contract's billings the rules are shown, the newest first."""
 
 
 def held_by_caution(connection: Connection, billing: Billing, policy: Policy, now: datetime) -> Hold | None:
-    """The hold that the billing would have met, had it been planned under `policy`; `None` = it may go on."""
+    """The hold that the billing meets under `policy` and not under its snapshot; `None` = it may go on.
+
+    What both hold it for is not the change's doing: a person has said yes to it.
+    """
     found = contracts.read(connection, billing.tenant, billing.contract)
     if found is None:
         return None
@@ -32,10 +36,15 @@ def held_by_caution(connection: Connection, billing: Billing, policy: Policy, no
     earlier = connection.execute(
         _EARLIER, {"of_tenant": billing.tenant, "of_contract": billing.contract, "start": billing.period.start}
     )
-    history = [billed_view(billing_of(row)) for row in earlier]
+    # What only the passing of time can have changed since the planning is left out: it would hide the policy's doing,
+    # since the rules name one reason, the first.
+    history = [replace(billed_view(billing_of(row)), created_on=date.min, invoice_date=None) for row in earlier]
+    policies = [billing.policy, policy]
+    if billing.policy.catch_up == "hold" or Reason.CATCH_UP in billing.approved:
+        policies = [one.model_copy(update={"catch_up": "invoice"}) for one in policies]
     today = now.astimezone(STOCKHOLM).date()
-    verdict = next(iter(plan([(contract, policy, history)], {}, today)))
-    if verdict.outcome != "hold" or verdict.reason in billing.approved:
+    before, verdict = plan([(contract, one, history) for one in policies], {}, today)
+    if verdict.outcome != "hold" or verdict.reason in (before.reason, *billing.approved):
         return None
     return Hold(verdict.reason, dict(verdict.detail))
 
