@@ -14,6 +14,9 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: .venv/.runtime
+	$(BIN)/python -m bench $(ONLY) $(BENCH)
+
 .venv/.python: Makefile
 	@sh deploy/make-venv
 	@touch $@

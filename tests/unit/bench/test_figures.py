@@ -1,0 +1,82 @@
+"""The arithmetic between the sandbox's log and a figure: a bench that counts wrongly misleads everybody after it."""
+
+import pytest
+
+from bench import one_tenant
+from bench.figures import busiest_window, floor, quantile, spread
+from bench.latency import between, found_to_called
+from bench.requests import Request, kind_of, read
+
+TENANT = 7
+
+
+def request(kind: str, arrived: float, *, answered: float | None = None, status: int | None = 200) -> Request:
+    return Request(round(arrived * 1000), kind, "/", TENANT, arrived, arrived if answered is None else answered, status)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ("PUT /3/contracts/12/createinvoice", "create"),
+        ("GET /3/contracts/12", "read contract"),
+        ("GET /3/contracts", "list contracts"),
+        ("PUT /3/invoices/9/bookkeep", "bookkeep"),
+        ("GET /3/invoices/9/email", "e-mail"),
+        ("GET /3/invoices/9", "read invoice"),
+        ("GET /3/invoices", "list invoices"),
+        ("POST /oauth-v1/token", "token"),
+        ("GET /3/settings/lockedperiod", "other"),
+    ],
+)
+def test_a_request_is_known_by_what_it_is_for(asked: str, kind: str) -> None:
+    method, _, path = asked.partition(" ")
+    assert kind_of(method, path) == kind
+
+
+def test_the_log_is_read_in_the_order_of_arrival() -> None:
+    entry = {"method": "GET", "path": "/3/invoices", "tenant": 7, "answered": None, "status": None}
+    assert [
+        one.number for one in read([{**entry, "number": 1, "arrived": 2.0}, {**entry, "number": 2, "arrived": 1.0}])
+    ] == [2, 1]
+
+
+def test_a_quantile_is_a_value_that_was_seen() -> None:
+    values = [float(value) for value in range(1, 101)]
+    assert (quantile(values, 0.5), quantile(values, 0.99), quantile([3.0], 0.99)) == (50.0, 99.0, 3.0)
+
+
+def test_a_spread_is_in_milliseconds() -> None:
+    assert spread([0.001, 0.002, 0.0105]) == {"n": 3, "p50_ms": 2.0, "p90_ms": 10.5, "p99_ms": 10.5, "max_ms": 10.5}
+
+
+@pytest.mark.parametrize(("requests", "seconds"), [(0, 0), (1, 0), (25, 0), (26, 5), (50, 5), (51, 10), (2000, 395)])
+def test_the_floor_is_25_at_once_and_25_more_every_five_seconds(requests: int, seconds: float) -> None:
+    assert floor(requests) == seconds
+
+
+def test_the_busiest_window_is_open_at_its_end() -> None:
+    assert busiest_window([request("create", at) for at in (0.0, 4.999, 5.0, 9.999)]) == 2
+    assert busiest_window([request("create", at) for at in (0.0, 4.0, 4.9, 20.0)]) == 3
+
+
+def test_what_is_found_due_is_timed_from_the_last_list_before_the_call() -> None:
+    log = [
+        request("list contracts", 1.0, answered=1.1),
+        request("list contracts", 2.0, answered=2.25),
+        request("read contract", 2.26),
+        request("create", 2.5),
+        request("list contracts", 3.0, answered=3.1),
+    ]
+    assert found_to_called(log, TENANT) == pytest.approx(0.25)
+    assert between(log, TENANT) == 1
+
+
+def test_the_floor_counts_what_is_needed_and_the_invoice_what_was_spent() -> None:
+    each = ("create", "read invoice", "read invoice", "bookkeep", "e-mail")
+    log = [request("list contracts", 0.0), *(request(kind, float(at)) for at, kind in enumerate(each * 10, start=1))]
+    log.insert(3, request("create", 2.5, status=429))
+    figures = one_tenant.figures_of(log, due=10)
+    assert figures["floor_seconds"] == 5.0  # 41 requests needed
+    assert (figures["seconds"], figures["time_to_floor"]) == (50.0, 10.0)
+    assert (figures["requests_an_invoice"], figures["shared_requests"]) == (5.0, 1)
+    assert (figures["refused_429"], figures["refused_429_percent"]) == (1, round(100 / 52, 3))
