@@ -2,47 +2,64 @@
 
 A scenario sets the day, lets a person do something in Fortnox, and lets the bureau work until nothing is left that
 goes on by itself. Nothing of the product is replaced: the producer and the worker pools are the ones that run in
-production.
+production. Between two calls of `work` the producer stands still, so that nothing happens behind a scenario's back.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dramatiq
+import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from avtalsmotor.progress import Progress, read_progress
-from common.clock import STOCKHOLM
+from common.clock import STOCKHOLM, boottime
+from common.fortnox import client as fortnox_client
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
 from common.ids import ContractNumber, TenantId
-from common.ledger import billings, pauses, policies, tenants
+from common.ledger import audit, billings, pauses, policies, tenants
 from common.ledger.database import Ledger, open_ledger
 from common.ledger.records import Billing
+from common.queue import broker
 from common.queue.connections import connect_async
 from common.queue.messages import POOLS
 from common.rules.policy import PolicyChoice
+from common.rules.reasons import Reason, explain
+from common.rules.states import Status
 from common.settings import Settings
+from producers import feeder, run
 from producers.run import Producer
-from sandbox.books import Invoice as SandboxInvoice
+from sandbox import person
+from sandbox.books import By, Company, Invoice
 from tests.sandboxes import Sandbox
 from workers.pools import start
 
 WINDOW = 0.1
 """Seconds in which the scaled-down sandbox takes 25 requests of a company: a year of scenarios must not take a year."""
 
-WORKS_WITHIN = 20.0
+WORKS_WITHIN = 30.0
+"""Seconds of real time after which a scenario fails that has not come to rest."""
+
+SOON = timedelta(minutes=6)
+"""What goes on by itself within so long is waited for: on the virtual clock, which is moved there."""
+
+PASSES_BY_ITSELF = frozenset({Reason.THROTTLED, Reason.UNREACHABLE, Reason.NOT_SENT, Reason.UNAUTHORIZED})
+
+_LOOK_EVERY = 0.05
 
 
 @dataclass
 class Bureau:
-    """The running product, and the sandbox that it works against."""
+    """The product, and the sandbox that it works against."""
 
     settings: Settings
     sandbox: Sandbox
@@ -50,68 +67,255 @@ class Bureau:
     redis: Redis
     fortnox: Fortnox
     producer: Producer
+    _worker: dramatiq.Worker | None = None
+    _companies: list[int] = field(default_factory=list)
+    _audited: int = 0
+
+    # The calendar ----------------------------------------------------------------------------------------------------
 
     def at(self, when: str) -> None:
         """Moves the sandbox's clock and the product's to an instant of Stockholm's wall clock: `2026-03-01 08:00`."""
-        instant = datetime.fromisoformat(when).replace(tzinfo=STOCKHOLM)
+        self._go_to(datetime.fromisoformat(when).replace(tzinfo=STOCKHOLM))
+
+    def _go_to(self, instant: datetime) -> None:
         self.sandbox.world.clock.set(instant)
         self.settings.clock.shift = instant.astimezone(UTC) - datetime.now(UTC)
+
+    # What the bureau's people do -------------------------------------------------------------------------------------
 
     async def take_on(self, tenant: int, **choices: Any) -> TenantId:
         """Adds a company of the sandbox with the policy that its user chooses; live unless `mode` says otherwise."""
         known = TenantId(tenant)
-        await tenants.add(self.ledger, known, self.sandbox.world.companies[tenant].name, "test")
-        choice = PolicyChoice.model_validate({"mode": "live", "deliver_from": "any", **choices})
-        await policies.change(self.ledger, "tenant", choice, "test", tenant=known)
+        self._companies.append(tenant)
+        await tenants.add(self.ledger, known, self.company(tenant).name, "test")
+        await self.choose(tenant, **{"mode": "live", "deliver_from": "any", **choices})
         return known
 
-    async def choose(self, tenant: int, contract: int, **choices: Any) -> None:
-        """What the user chooses for one contract."""
+    async def choose(self, tenant: int, contract: int | None = None, **choices: Any) -> None:
+        """What the user chooses for a company, or for one contract of it."""
         await policies.change(
             self.ledger,
-            "contract",
+            "tenant" if contract is None else "contract",
             PolicyChoice.model_validate(choices),
             "test",
             tenant=TenantId(tenant),
-            contract=ContractNumber(contract),
+            contract=None if contract is None else ContractNumber(contract),
         )
 
-    async def pause(self, tenant: int, contract: int) -> None:
-        await pauses.pause(
-            self.ledger, "contract", tenant=TenantId(tenant), contract=ContractNumber(contract), by="test"
-        )
+    async def pause(self, tenant: int | None = None, contract: int | None = None) -> None:
+        """Stops one contract, one company, or everything."""
+        await pauses.pause(self.ledger, **_level(tenant, contract), by="test")
 
-    async def resume(self, tenant: int, contract: int) -> None:
-        await pauses.resume(
-            self.ledger, "contract", tenant=TenantId(tenant), contract=ContractNumber(contract), by="test"
-        )
+    async def resume(self, tenant: int | None = None, contract: int | None = None) -> None:
+        """Ends that stop."""
+        await pauses.resume(self.ledger, **_level(tenant, contract), by="test")
+
+    async def approve(self, tenant: int, contract: int) -> None:
+        """A person's yes to what the contract's newest billing waits for."""
+        await billings.approve(self.ledger, (await self.billing(tenant, contract)).id, "test")
+
+    async def retry(self, tenant: int, contract: int) -> None:
+        """A person has mended what the contract's newest billing was parked for."""
+        await billings.retry(self.ledger, (await self.billing(tenant, contract)).id, "test")
+
+    async def skip(self, tenant: int, contract: int) -> None:
+        """A person says that the contract's newest billing is not to be finished."""
+        await billings.skip(self.ledger, (await self.billing(tenant, contract)).id, "test", "as the customer wishes")
+
+    # What people do in Fortnox ---------------------------------------------------------------------------------------
+
+    def company(self, tenant: int) -> Company:
+        """The company as the sandbox has it: what is changed there is changed in Fortnox."""
+        return self.sandbox.world.companies[tenant]
+
+    def in_fortnox(self, tenant: int, action: str, **about: Any) -> None:
+        """A click of a person in Fortnox' own pages (sandbox.person)."""
+        deed = person.Deed.model_validate({"action": action, **about})
+        person.do(self.sandbox.world, self.company(tenant), deed)
+
+    # The work --------------------------------------------------------------------------------------------------------
 
     async def work(self) -> Progress:
         """Lists every company, and works until nothing is left that goes on without a person or a later day."""
-        began = self.settings.clock.now()
         self.producer.poll_now()
-        quiet = 0
-        async with asyncio.timeout(WORKS_WITHIN):
-            while quiet < 2:
-                progress = await read_progress(self.ledger, self.redis)
-                listed = all(
-                    bool(company.blocks) or (company.listed_at is not None and company.listed_at >= began)
-                    for company in progress.companies
-                )
-                quiet = quiet + 1 if listed and progress.is_quiet else 0
-                await asyncio.sleep(0.02)
-        return progress
+        return await self.work_until(self._at_rest)
+
+    async def work_until(self, reached: Callable[[], Awaitable[bool]]) -> Progress:
+        """Works until a scenario's own condition holds, which may be in the middle of something."""
+        working = asyncio.create_task(self.producer.run())
+        try:
+            async with asyncio.timeout(WORKS_WITHIN):
+                while not await reached():
+                    if working.done():
+                        working.result()
+                    await asyncio.sleep(_LOOK_EVERY)
+        except TimeoutError:
+            raise AssertionError("\n".join(["not at rest:", *await self._unrest()])) from None
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        return await read_progress(self.ledger, self.redis)
+
+    async def _at_rest(self) -> bool:
+        if self._is_polling():
+            return False
+        before = await self._last_change()
+        progress = await read_progress(self.ledger, self.redis)
+        if not progress.is_quiet or before != await self._last_change():
+            return False
+        passing = await self._passing()
+        if passing is not None:
+            self._go_to(max(passing, self.settings.clock.now()))
+        return passing is None
+
+    def _is_polling(self) -> bool:
+        """Whether a company is being listed, or is about to be."""
+        producer, now = self.producer, boottime()
+        return (
+            producer._planned_on != self.settings.clock.today()
+            or bool(producer._polling)
+            or any(producer._next_poll.get(TenantId(tenant), 0.0) <= now for tenant in self._companies)
+        )
+
+    async def _last_change(self) -> int:
+        """Every change of state is audited: two readings are of one state when the last entry is the same."""
+        new = await audit.entries(self.ledger, after=self._audited)
+        self._audited = new[-1].id if new else self._audited
+        return self._audited
+
+    async def _passing(self) -> datetime | None:
+        """When the first billing that waits for an instant to pass may go on, if that is soon."""
+        horizon = self.settings.clock.now() + SOON
+        waiting = await billings.find(self.ledger, status=Status.WAITING)
+        soon = [
+            one.not_before
+            for one in waiting
+            if one.not_before is not None and one.not_before <= horizon and one.reason in PASSES_BY_ITSELF
+        ]
+        return min(soon, default=None)
+
+    async def _unrest(self) -> list[str]:
+        said = [f"polling: {self._is_polling()}"]
+        open_ones = await billings.find(self.ledger, status=set(Status) - {Status.DONE})
+        return said + [f"{one.tenant} {_told(one)} not before {one.not_before}" for one in open_ones]
+
+    @asynccontextmanager
+    async def switched_off(self) -> AsyncIterator[None]:
+        """The producer and the workers are stopped, as over a holiday; what they remembered is forgotten."""
+        await self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def start(self) -> None:
+        """Starts the pools, and a producer that knows nothing but the ledger."""
+        redis_url = self.settings.redis_url
+        assert redis_url is not None
+        self.producer = Producer(self.settings, self.ledger, self.redis, self.fortnox)
+        self._worker = start(self.settings, redis_url.get_secret_value(), tuple(POOLS), threads=16)
+
+    async def stop(self) -> None:
+        """Stops them; what is in hand is finished."""
+        if self._worker is not None:
+            worker, self._worker = self._worker, None
+            await asyncio.to_thread(worker.stop, 10_000)
+            await asyncio.to_thread(worker.broker.close)
+
+    # What has become of it -------------------------------------------------------------------------------------------
 
     async def billings(self, **criteria: Any) -> Sequence[Billing]:
+        """The billings that meet the criteria, by due day."""
         return await billings.find(self.ledger, **criteria)
 
-    def invoices(self, tenant: int, contract: int | None = None) -> list[SandboxInvoice]:
-        """The contract invoices that stand in the sandbox's books, oldest first."""
-        return [
-            invoice
-            for _, invoice in sorted(self.sandbox.world.companies[tenant].invoices.items())
-            if invoice.contract_reference and not invoice.cancelled and contract in (None, invoice.contract_reference)
-        ]
+    async def billing(self, tenant: int, contract: int) -> Billing:
+        """The contract's newest billing."""
+        found = await billings.find(self.ledger, tenant=TenantId(tenant), contract=ContractNumber(contract))
+        return max(found, key=lambda billing: billing.id)
+
+    async def stands(self, tenant: int, contract: int | None = None) -> list[str]:
+        """How the ledger's billings stand, the oldest first: `1 2026-01-01..2026-01-31 create held catch_up`."""
+        number = None if contract is None else ContractNumber(contract)
+        found = await billings.find(self.ledger, tenant=TenantId(tenant), contract=number)
+        return [_told(one) for one in sorted(found, key=lambda one: (one.contract, one.id))]
+
+    async def why(self, tenant: int, contract: int) -> str:
+        """What the person is told of the contract's newest billing."""
+        billing = await self.billing(tenant, contract)
+        assert billing.reason is not None, _told(billing)
+        return explain(billing.reason, **billing.detail)
+
+    def books(self, tenant: int, contract: int | None = None) -> list[str]:
+        """Every invoice of the company that was not there before the story began, by contract and age.
+
+        `1 2026-01-01..2026-01-31 2026-01-01 1250 booked mailed`: the contract, its period, the invoice date and the
+        total; then what became of it.
+        """
+        company = self.company(tenant)
+        made = [one for one in company.invoices.values() if one.created_by is not By.SEED]
+        wanted = [one for one in made if contract in (None, one.contract_reference)]
+        return [_entry(company, one) for one in sorted(wanted, key=lambda one: (one.contract_reference, one.number))]
+
+    async def calls(self, tenant: int, path: str) -> int:
+        """How many requests of the company Fortnox has got for the path (a glob), whatever came of them."""
+        return len(await self.sandbox.requests(f"tenant={tenant}&path={path}"))
+
+
+def lines(written: str) -> list[str]:
+    """A hand-written list as `books` and `stands` give theirs: one entry a line, blanks as wide as one likes."""
+    return [" ".join(line.split()) for line in written.strip().splitlines() if line.strip()]
+
+
+def _level(tenant: int | None, contract: int | None) -> dict[str, Any]:
+    if tenant is None:
+        return {"level": "bureau"}
+    if contract is None:
+        return {"level": "tenant", "tenant": TenantId(tenant)}
+    return {"level": "contract", "tenant": TenantId(tenant), "contract": ContractNumber(contract)}
+
+
+def _told(billing: Billing) -> str:
+    # One that is done has gone through all its steps.
+    words = ["done"] if billing.status is Status.DONE else [billing.step.value, billing.status.value]
+    reason = [billing.reason.value] if billing.reason else []
+    return " ".join([str(billing.contract), str(billing.period), *words, *reason])
+
+
+def _entry(company: Company, invoice: Invoice) -> str:
+    mails = sum(sent.invoice == invoice.number and sent.kind == "email" for sent in company.outbox)
+    others = [sent.kind for sent in company.outbox if sent.invoice == invoice.number and sent.kind != "email"]
+    became = {
+        "by-hand": invoice.created_by is By.PERSON,
+        "credit": invoice.credit,
+        "booked": invoice.booked,
+        "mailed": mails == 1,
+        f"mailed-{mails}-times": mails > 1,
+        "handed-over": invoice.number in company.hand_overs,
+        "credited": bool(invoice.credit_reference) and not invoice.credit,
+        "cancelled": invoice.cancelled,
+    }
+    period = f"{invoice.period_start}..{invoice.period_end}"
+    shown = [str(invoice.contract_reference), period, str(invoice.invoice_date), f"{_plain(invoice.total)}"]
+    return " ".join([*shown, *(word for word, holds in became.items() if holds), *others])
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount:.2f}".removesuffix(".00")
+
+
+@contextmanager
+def short_pauses() -> Iterator[None]:
+    """Scales down the product's own pauses as the sandbox's window is scaled down; their order and use stay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "FEED_AT_LEAST_EVERY", 0.05)
+        patch.setattr(run, "RETRY_POLL_AFTER", 0.2)
+        patch.setattr(feeder, "LOOK_WAITS", 0.1)
+        patch.setattr(feeder, "MESSAGE_LOST_AFTER", 0.5)
+        patch.setattr(fortnox_client, "READ_PAUSES", (0.02, 0.06, 0.18))
+        # How long an idle thread of the worker sleeps before it looks whether it is to stop.
+        patch.setattr(broker, "Worker", partial(dramatiq.Worker, worker_timeout=50))
+        patch.setattr(broker, "_LISTEN_FOR", 0.05)
+        yield
 
 
 @asynccontextmanager
@@ -136,22 +340,14 @@ async def bureau_for(
     ledger = await open_ledger(database_url, data_dir, configured.clock, migrate=True)
     client, slots = connect_async(redis_url), governor_redis(redis_url)
     fortnox = await Fortnox.open(configured, slots)
-    producer = Producer(configured, ledger, client, fortnox)
-    worker = start(configured, redis_url, tuple(POOLS), threads=16)
-    producing = asyncio.create_task(producer.run())
-    try:
-        yield Bureau(configured, sandbox, ledger, client, fortnox, producer)
-    finally:
-        producing.cancel()
-        await asyncio.gather(producing, return_exceptions=True)
-        await asyncio.to_thread(worker.stop, 10_000)
-        await asyncio.to_thread(worker.broker.close)
-        await fortnox.close()
-        await slots.aclose()
-        await client.aclose()
-        await ledger.close()
-
-
-def made(invoices: Sequence[SandboxInvoice]) -> list[tuple[int | None, date | None, date | None, date, Decimal]]:
-    """What a scenario compares: contract, period, invoice date and total of each invoice."""
-    return [(one.contract_reference, one.period_start, one.period_end, one.invoice_date, one.total) for one in invoices]
+    bureau = Bureau(configured, sandbox, ledger, client, fortnox, Producer(configured, ledger, client, fortnox))
+    with short_pauses():
+        bureau.start()
+        try:
+            yield bureau
+        finally:
+            await bureau.stop()
+            await fortnox.close()
+            await slots.aclose()
+            await client.aclose()
+            await ledger.close()
