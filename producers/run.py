@@ -166,10 +166,10 @@ class Producer:
 
     async def _rest(self) -> None:
         """Until something became ready, or half a second."""
-        try:
-            await asyncio.wait_for(self._wake.wait(), FEED_AT_LEAST_EVERY)
-        except TimeoutError:
-            return
+        # Not `wait_for`: in Python 3.11 that loses a cancellation which comes together with what it waits for.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FEED_AT_LEAST_EVERY):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _sweep(self) -> None:

@@ -70,8 +70,10 @@ class Doorbell:
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - the time-out is the point, not an error
         """Wait for a ring, at most `timeout` seconds; a ring since the last wait counts. True if it rang."""
+        # Not `wait_for`: in Python 3.11 that loses a cancellation which comes together with what it waits for.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._rung.wait()
         rung = self._rung.is_set()
         self._rung.clear()
         return rung

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 
+import pytest
 import redis
 import redis.asyncio
 
@@ -83,3 +84,13 @@ async def test_leaving_does_not_wait_for_a_message(client: redis.asyncio.Redis) 
     async with Doorbell(client, READY):
         began = time.monotonic()
     assert time.monotonic() - began < PATIENCE / 2
+
+
+async def test_a_wait_that_is_cancelled_just_as_it_rings_is_cancelled(client: redis.asyncio.Redis) -> None:
+    async with Doorbell(client, READY) as bell:
+        waiting = asyncio.create_task(bell.wait(PATIENCE))
+        await asyncio.sleep(0.01)
+        bell._rung.set()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
