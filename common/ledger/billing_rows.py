@@ -39,6 +39,7 @@ from common.ledger.schema import (
     contracts,
     policies,
     tenants,
+    word,
 )
 from common.rules.periods import Period
 from common.rules.reasons import Reason
@@ -47,7 +48,7 @@ from common.rules.states import Status, Step
 
 async def get(ledger: Ledger, billing: BillingId) -> Billing | None:
     """One billing; `None` if there is none of that id."""
-    found = await ledger.fetch(_ONE, {"billing": billing})
+    found = await ledger.look_up(_ONE, {"billing": billing})
     return billing_of(found[0]) if found else None
 
 
@@ -75,7 +76,7 @@ async def find(
 
 async def attempts_of(ledger: Ledger, billing: BillingId) -> list[Attempt]:
     """The calls of a billing and what came back, oldest first."""
-    return [attempt_of(row) for row in await ledger.fetch(_ATTEMPTS, {"billing": billing})]
+    return [attempt_of(row) for row in await ledger.look_up(_ATTEMPTS, {"billing": billing})]
 
 
 async def ready(ledger: Ledger, *, per_tenant: int) -> list[Billing]:
@@ -170,7 +171,10 @@ def may_have_acted() -> ColumnElement[bool]:
         select(attempts.c.id).where(
             attempts.c.billing == billings.c.id,
             attempts.c.step == billings.c.step,
-            or_(attempts.c.verdict.is_(None), and_(attempts.c.step == "create", attempts.c.verdict == "acted")),
+            or_(
+                attempts.c.verdict.is_(None),
+                and_(attempts.c.step == word("create"), attempts.c.verdict == word("acted")),
+            ),
         )
     )
 
@@ -203,15 +207,15 @@ def _ready(*, is_sqlite: bool) -> Select[Any]:
     in_force = func.coalesce(
         mode("contract", cast(waiting.c.contract, Text)),
         mode("template", template),
-        mode("tenant", literal_column("''")),
-        mode("bureau", literal_column("''"), of_tenant=False),
+        mode("tenant", word("")),
+        mode("bureau", word(""), of_tenant=False),
     )
     under_way = billings.alias("under_way")
     one_is_under_way = exists(
         select(under_way.c.id)
         .where(
             under_way.c.tenant == tenants.c.id,
-            under_way.c.step == "create",
+            under_way.c.step == word("create"),
             text(IS_UNDER_WAY.replace("status", "under_way.status")),
         )
         .correlate(tenants)
@@ -219,7 +223,7 @@ def _ready(*, is_sqlite: bool) -> Select[Any]:
     stopped = exists(
         select(blocks.c.tenant).where(
             blocks.c.tenant == waiting.c.tenant,
-            or_(blocks.c.step == literal_column(f"'{EVERY_STEP}'"), blocks.c.step == waiting.c.step),
+            or_(blocks.c.step == word(EVERY_STEP), blocks.c.step == waiting.c.step),
             or_(blocks.c.probe.is_(None), blocks.c.probe != waiting.c.id),
         )
     )
@@ -229,10 +233,10 @@ def _ready(*, is_sqlite: bool) -> Select[Any]:
             waiting.c.tenant == tenants.c.id,
             text(IS_WAITING.replace("status", "waiting.status")),
             or_(waiting.c.not_before.is_(None), waiting.c.not_before <= NOW),
-            or_(tenants.c.creates_proven, waiting.c.step != "create", ~one_is_under_way),
+            or_(tenants.c.creates_proven, waiting.c.step != word("create"), ~one_is_under_way),
             ~stopped,
             ~exists(select(contracts.c.number).where(contract, contracts.c.paused)),
-            in_force == "live",
+            in_force == word("live"),
         )
         .order_by(waiting.c.due_on, waiting.c.id)
         .limit(bindparam("per_tenant"))
@@ -281,6 +285,6 @@ _COUNTS = (
 _CARRIED_OUT = (
     select(billings.c.tenant, attempts.c.step, func.count(distinct(attempts.c.billing)).label("number"))
     .join(billings, billings.c.id == attempts.c.billing)
-    .where(attempts.c.verdict == "acted")
+    .where(attempts.c.verdict == word("acted"))
     .group_by(billings.c.tenant, attempts.c.step)
 )

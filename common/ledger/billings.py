@@ -46,7 +46,7 @@ from common.ledger.outcomes import (
 )
 from common.ledger.records import AttemptVerdict, Billing, Claim
 from common.ledger.rejudging import held_by_caution
-from common.ledger.schema import IS_UNDER_WAY, bureau, contracts
+from common.ledger.schema import IS_UNDER_WAY, bureau, contracts, unindexed, word
 from common.ledger.schema import attempts as attempts_table
 from common.ledger.schema import billings as billings_table
 from common.ledger.schema import invoices as invoices_table
@@ -685,7 +685,7 @@ _STANDING = (
         exists(
             select(_other.c.id).where(
                 _other.c.tenant == billings_table.c.tenant,
-                _other.c.step == "create",
+                _other.c.step == word("create"),
                 text(IS_UNDER_WAY.replace("status", "other.status")),
             )
         ).label("create_under_way"),
@@ -722,10 +722,10 @@ _TAKE = (
     update(billings_table)
     .where(
         billings_table.c.id == bindparam("billing"),
-        billings_table.c.step == bindparam("at_step"),
-        billings_table.c.status == "waiting",
+        unindexed(billings_table.c.step) == bindparam("at_step"),
+        billings_table.c.status == word("waiting"),
         or_(billings_table.c.not_before.is_(None), billings_table.c.not_before <= NOW),
-        or_(billings_table.c.step != "create", billings_table.c.invoice.is_(None)),
+        or_(billings_table.c.step != word("create"), billings_table.c.invoice.is_(None)),
         ~may_have_acted(),
     )
     .values(
@@ -765,7 +765,7 @@ _ANSWERED = (
         message=bindparam("said"),
         x_uid=bindparam("uid"),
         verdict=case(
-            (attempts_table.c.verdict == "acted", attempts_table.c.verdict),
+            (attempts_table.c.verdict == word("acted"), attempts_table.c.verdict),
             else_=func.coalesce(
                 bindparam("new_verdict", type_=attempts_table.c.verdict.type), attempts_table.c.verdict
             ),
@@ -781,7 +781,7 @@ _VERDICT = (
     .where(
         attempts_table.c.id
         == select(func.max(_newer.c.id))
-        .where(_newer.c.billing == bindparam("of_billing"), _newer.c.step == bindparam("at_step"))
+        .where(_newer.c.billing == bindparam("of_billing"), unindexed(_newer.c.step) == bindparam("at_step"))
         .scalar_subquery()
     )
     .values(verdict=bindparam("new_verdict"), note=bindparam("new_note"))
@@ -791,8 +791,8 @@ _MOVE = (
     update(billings_table)
     .where(
         billings_table.c.id == bindparam("billing"),
-        billings_table.c.step == bindparam("old_step"),
-        billings_table.c.status == bindparam("old_status"),
+        unindexed(billings_table.c.step) == bindparam("old_step"),
+        unindexed(billings_table.c.status) == bindparam("old_status"),
     )
     .values(
         step=bindparam("new_step"),

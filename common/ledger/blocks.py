@@ -15,7 +15,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
-    literal_column,
     or_,
     select,
     update,
@@ -27,7 +26,7 @@ from common.ledger import audit
 from common.ledger.billing_rows import may_have_acted
 from common.ledger.database import NOW, Ledger
 from common.ledger.records import Block
-from common.ledger.schema import EVERY_STEP, billings, blocks, tenants
+from common.ledger.schema import EVERY_STEP, billings, blocks, tenants, word
 from common.rules.reasons import Reason
 from common.rules.states import Step
 
@@ -112,7 +111,7 @@ def blocked(tenant: ColumnElement[Any], step: ColumnElement[Any], billing: Colum
     return exists(
         select(blocks.c.tenant).where(
             blocks.c.tenant == tenant,
-            or_(blocks.c.step == literal_column(f"'{EVERY_STEP}'"), blocks.c.step == step),
+            or_(blocks.c.step == word(EVERY_STEP), blocks.c.step == step),
             or_(blocks.c.probe.is_(None), blocks.c.probe != billing),
         )
     )
@@ -142,7 +141,7 @@ def _clear_where(connection: Connection, ledger: Ledger, where: ColumnElement[bo
         audit.record(connection, ledger, by, "unblocked", tenant=block.tenant, before=before, after={})
         freed = update(billings).where(
             billings.c.tenant == block.tenant,
-            billings.c.status == "parked",
+            billings.c.status == word("parked"),
             billings.c.reason == block.reason,
             ~may_have_acted(),
         )

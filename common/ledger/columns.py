@@ -90,6 +90,11 @@ class database_now(FunctionElement[int]):  # noqa: N801 - reads as the SQL funct
     inherit_cache = True
 
 
+@compiles(database_now)
+def _now_in_words(element: database_now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "database_now()"  # for a statement that is printed
+
+
 @compiles(database_now, "sqlite")
 def _now_sqlite(element: database_now, compiler: SQLCompiler, **kw: Any) -> str:
     return "(CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)"

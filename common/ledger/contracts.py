@@ -57,7 +57,7 @@ async def mirror(
 
 async def get(ledger: Ledger, tenant: TenantId, number: ContractNumber) -> Contract | None:
     """One contract; `None` if it was never seen."""
-    found = await ledger.fetch(_ONE, {"tenant_id": tenant, "contract_number": number})
+    found = await ledger.look_up(_ONE, {"tenant_id": tenant, "contract_number": number})
     return contract_of(found[0]) if found else None
 
 

@@ -92,9 +92,13 @@ class Ledger:
         """All rows of one reading statement."""
         return await self.read(lambda connection: connection.execute(statement, parameters or {}).all())
 
+    async def look_up(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """All rows of a statement that reads a few by their key; cheaper than `fetch`, which anything else is for."""
+        return await self._backend.look_up(lambda connection: connection.execute(statement, parameters).all())
+
     async def now(self) -> datetime:
         """The database's clock plus the rehearsal shift, in UTC."""
-        return instant_of((await self.fetch(_SELECT_NOW, self.shift))[0].now)
+        return instant_of((await self.look_up(_SELECT_NOW, self.shift))[0].now)
 
     async def close(self) -> None:
         """Gives the connections back to the database."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from common.ids import ContractNumber, InvoiceNumber, TenantId
@@ -34,37 +34,30 @@ def take_in(connection: Connection, ledger: Ledger, seen: Sequence[Invoice]) -> 
 
 async def get(ledger: Ledger, tenant: TenantId, number: InvoiceNumber) -> Invoice | None:
     """One invoice; `None` if it was never seen."""
-    found = await _select(ledger, _of(tenant).where(invoices.c.number == number))
-    return found[0] if found else None
+    found = await ledger.look_up(_ONE, {"of_tenant": tenant, "of_number": number})
+    return _invoice_of(found[0]) if found else None
 
 
 async def of_contract(
     ledger: Ledger, tenant: TenantId, contract: ContractNumber, period: Period | None = None
 ) -> list[Invoice]:
     """The invoices known to be the contract's, or of one of its periods; newest first, cancelled ones included."""
-    statement = _of(tenant).where(invoices.c.contract == contract)
-    if period is not None:
-        statement = statement.where(invoices.c.period_start == period.start, invoices.c.period_end == period.end)
-    return await _select(ledger, statement)
+    facts: dict[str, Any] = {"of_tenant": tenant, "of_contract": contract}
+    if period is None:
+        return [_invoice_of(row) for row in await ledger.look_up(_OF_CONTRACT, facts)]
+    facts |= {"start": period.start, "end": period.end}
+    return [_invoice_of(row) for row in await ledger.look_up(_OF_PERIOD, facts)]
 
 
 async def above(ledger: Ledger, tenant: TenantId, number: InvoiceNumber | None) -> list[Invoice]:
     """The invoices with a higher number than that (`None`: all), newest first."""
-    return await _select(ledger, _of(tenant).where(invoices.c.number > (number or 0)))
+    return [_invoice_of(row) for row in await ledger.fetch(_ABOVE, {"of_tenant": tenant, "number_seen": number or 0})]
 
 
 async def unread_above(ledger: Ledger, tenant: TenantId, number: InvoiceNumber | None) -> list[InvoiceNumber]:
     """Those of `above` that were only seen in a list."""
-    statement = _of(tenant).where(invoices.c.number > (number or 0), invoices.c.read_at.is_(None))
-    return [invoice.number for invoice in await _select(ledger, statement)]
-
-
-def _of(tenant: TenantId) -> Select[Any]:
-    return select(invoices).where(invoices.c.tenant == tenant).order_by(invoices.c.number.desc())
-
-
-async def _select(ledger: Ledger, statement: Select[Any]) -> list[Invoice]:
-    return [_invoice_of(row) for row in await ledger.fetch(statement)]
+    found = await ledger.fetch(_UNREAD_ABOVE, {"of_tenant": tenant, "number_seen": number or 0})
+    return [InvoiceNumber(row.number) for row in found]
 
 
 _SAME = tuple(field.name for field in fields(Invoice) if field.name != "period")
@@ -123,4 +116,12 @@ def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgr
     )
 
 
+_OF_TENANT = select(invoices).where(invoices.c.tenant == bindparam("of_tenant")).order_by(invoices.c.number.desc())
+_ONE = _OF_TENANT.where(invoices.c.number == bindparam("of_number"))
+_OF_CONTRACT = _OF_TENANT.where(invoices.c.contract == bindparam("of_contract"))
+_OF_PERIOD = _OF_CONTRACT.where(
+    invoices.c.period_start == bindparam("start"), invoices.c.period_end == bindparam("end")
+)
+_ABOVE = _OF_TENANT.where(invoices.c.number > bindparam("number_seen"))
+_UNREAD_ABOVE = _ABOVE.where(invoices.c.read_at.is_(None))
 _UPSERT = {True: _upsert(sqlite.insert(invoices)), False: _upsert(postgresql.insert(invoices))}

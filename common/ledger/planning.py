@@ -21,7 +21,7 @@ from common.ledger.contracts import contract_of, select_contracts
 from common.ledger.database import NOW, Ledger, instant_of
 from common.ledger.records import Billing
 from common.ledger.rejudging import HISTORY, billed_view
-from common.ledger.schema import billings, contracts, tenants
+from common.ledger.schema import billings, contracts, tenants, word
 from common.ledger.tenants import tenant_of
 from common.rules.plan import BilledView, ContractView, TenantFacts, Verdict
 from common.rules.policy import Policy
@@ -214,7 +214,7 @@ def _history(*, is_sqlite: bool) -> Any:
         .where(
             newest.c.tenant == contracts.c.tenant,
             newest.c.contract == contracts.c.number,
-            newest.c.status != "voided",
+            newest.c.status != word("voided"),
         )
         .order_by(newest.c.period_start.desc(), newest.c.generation.desc())
         .limit(HISTORY)

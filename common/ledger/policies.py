@@ -75,7 +75,7 @@ async def get(
 ) -> PolicyChoice:
     """What one level says."""
     owner, key = _place(level, tenant, template, contract)
-    found = await ledger.fetch(_ONE, {"at": level, "owner": owner, "name": key})
+    found = await ledger.look_up(_ONE, {"at": level, "owner": owner, "name": key})
     return choice_of(found[0].choice if found else None)
 
 

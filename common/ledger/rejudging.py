@@ -13,7 +13,7 @@ from common.ledger import contracts
 from common.ledger.billing_rows import billing_of
 from common.ledger.outcomes import Hold
 from common.ledger.records import Billing
-from common.ledger.schema import billings
+from common.ledger.schema import billings, word
 from common.rules.plan import BilledView, plan
 from common.rules.policy import Policy
 from common.rules.reasons import Reason
@@ -68,7 +68,7 @@ _EARLIER = (
         billings.c.tenant == bindparam("of_tenant"),
         billings.c.contract == bindparam("of_contract"),
         billings.c.period_start < bindparam("start"),
-        billings.c.status != "voided",
+        billings.c.status != word("voided"),
     )
     .order_by(billings.c.period_start.desc(), billings.c.generation.desc())
     .limit(HISTORY)

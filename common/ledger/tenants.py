@@ -34,7 +34,7 @@ async def add(ledger: Ledger, tenant: TenantId, name: str, by: str) -> Tenant:
 
 async def get(ledger: Ledger, tenant: TenantId) -> Tenant | None:
     """One company; `None` if it was never added."""
-    found = await ledger.fetch(_ONE, {"tenant_id": tenant})
+    found = await ledger.look_up(_ONE, {"tenant_id": tenant})
     return tenant_of(found[0]) if found else None
 
 
