@@ -40,6 +40,10 @@ LOOK_SERVES = 12
 LOOK_WAITS = 1.0
 """... and so many seconds."""
 
+FOUND_WITHIN = 15.0
+"""Seconds for which an answer keeps a slot free for being looked for; what has not been found by then waits for
+something else than a slot."""
+
 STALE_LISTING = 0.6
 """Share of the freshness after which a tenant with several creates waiting is listed again, before they are
 admitted."""
@@ -63,6 +67,7 @@ class Feeder:
         self._admitted: dict[Admission, float] = {}
         self._looks: dict[TenantId, float] = {}
         self._creating: set[TenantId] = set()
+        self._reads_to_come: dict[TenantId, int] = {}
 
     async def admit(self, listed_at: Mapping[TenantId, float]) -> set[TenantId]:
         """Admits what has room now.
@@ -98,7 +103,9 @@ class Feeder:
         candidates = [one for one in waiting if admission_of(one) not in self._admitted]
         if not candidates:
             return []
-        room = await self._governor.room(tenant, HORIZON) - len(on_their_way)
+        # Looks come first: behind a queue of creates an answer would be found so late that it is no longer fresh.
+        taken = len(on_their_way) + self._reads_to_come.get(tenant, 0)
+        room = await self._governor.room(tenant, HORIZON) - taken
         return candidates[: max(room, 0)]
 
     async def _send(self, admitted: Sequence[Billing]) -> None:
@@ -137,10 +144,15 @@ class Feeder:
         for tenant in self._looks.keys() - sought.keys():
             del self._looks[tenant]
         now = self._ledger.clock.now()
+        ages = {
+            tenant: [(now - billing.changed_at).total_seconds() for billing, _ in entries]
+            for tenant, entries in sought.items()
+        }
+        self._reads_to_come = {tenant: sum(age < FOUND_WITHIN for age in of_it) for tenant, of_it in ages.items()}
         messages: list[Message] = []
         waits: list[float] = []
-        for tenant, entries in sought.items():
-            wait = self._until_next_look(tenant, [(now - billing.changed_at).total_seconds() for billing, _ in entries])
+        for tenant, of_it in ages.items():
+            wait = self._until_next_look(tenant, of_it)
             if wait <= 0:
                 messages.append(SeekEvidence(tenant=tenant))
                 self._looks[tenant] = boottime()
