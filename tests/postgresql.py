@@ -143,10 +143,11 @@ def _reachable(binaries: Path, home: Path, user: int) -> Path:
     probe = _run_as(user, [binaries / "postgres", "--version"], silent=True)
     if probe.wait() == 0:
         return binaries
-    copied = home / "postgresql"
-    shutil.copytree(binaries.parent, copied, symlinks=True)
-    home.chmod(0o755)
-    return copied / "bin"
+    package = binaries.parents[1]
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, home / part.name, symlinks=True)
+    return home / binaries.relative_to(package.parent)
 
 
 def _run_as(user: int | None, command: list[str | Path], *, silent: bool = False) -> subprocess.Popen[bytes]:
