@@ -7,7 +7,7 @@ Never repeats a transaction whose commit was sent: an answer lost then is for th
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ class LedgerUnreachable(LedgerError):
 
 
 class Ledger:
-    """The open ledger. What reads or writes is a plain function of a connection, run as one transaction.
+    """The open ledger, for one event loop. What reads or writes is a plain function of a connection: one transaction.
 
     Parameters:
       backend: made by `open_ledger`.
@@ -86,7 +86,7 @@ class Ledger:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in a reading transaction: one consistent view on SQLite, READ COMMITTED on PostgreSQL."""
-        return await self._backend.run(work, writes=False)
+        return await _twice_if_cut(lambda: self._backend.run(work, writes=False))
 
     async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """All rows of one reading statement."""
@@ -94,7 +94,9 @@ class Ledger:
 
     async def look_up(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """All rows of a statement that reads a few by their key; cheaper than `fetch`, which anything else is for."""
-        return await self._backend.look_up(lambda connection: connection.execute(statement, parameters).all())
+        return await _twice_if_cut(
+            lambda: self._backend.look_up(lambda connection: connection.execute(statement, parameters).all())
+        )
 
     async def now(self) -> datetime:
         """The database's clock plus the rehearsal shift, in UTC."""
@@ -173,6 +175,16 @@ def _where(address: URL) -> str:
 
 def _backend(address: URL) -> Backend:
     return SqliteBackend(address) if address.drivername == "sqlite" else PostgresqlBackend(address)
+
+
+async def _twice_if_cut(read: Callable[[], Awaitable[T]]) -> T:
+    """A connection of the pool may have been cut since it was last used, as by a restart of the database."""
+    try:
+        return await read()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+    return await read()
 
 
 class _CommitFailed(Exception):

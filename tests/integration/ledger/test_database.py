@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy import Connection, event, select, text, update
 from sqlalchemy.engine import Engine
@@ -135,6 +136,26 @@ async def test_a_commit_whose_answer_was_lost_is_not_repeated(ledger: Ledger) ->
     with pytest.raises(DBAPIError, match="database is locked"):
         await ledger.transact(work)
     assert len(tries) == 1
+
+
+async def test_connections_that_the_server_has_cut_are_replaced_unseen(postgresql_url: str, tmp_path: Path) -> None:
+    ledger = await open_ledger(postgresql_url, tmp_path, Clock())
+    await company(ledger)
+    billing = await one(ledger)
+
+    async def cut() -> None:
+        connection = await asyncpg.connect(postgresql_url)
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await connection.close()
+
+    await cut()
+    assert await billings.get(ledger, billing.id) == billing
+    await cut()
+    assert isinstance(await ask(ledger, billing), Claim)
+    await ledger.close()
 
 
 async def test_a_transaction_that_fails_changes_nothing(ledger: Ledger) -> None:

@@ -152,7 +152,10 @@ async def test_a_late_yes_stops_a_create_that_was_set_waiting_again(ledger: Ledg
     assert await ask(ledger, billing) == Refused(Refusal.TAKEN)
 
 
-async def test_evidence_that_a_call_acted_is_never_taken_back_by_a_late_answer(ledger: Ledger, clock: Clock) -> None:
+@pytest.mark.parametrize("late", [SILENCE, REJECTED], ids=["none", "a refusal"])
+async def test_evidence_that_a_call_acted_is_never_taken_back_by_a_late_answer(
+    ledger: Ledger, clock: Clock, late: Answer
+) -> None:
     await company(ledger)
     billing = await one(ledger)
     claim = await claimed(ledger, billing, lease=timedelta(minutes=1))
@@ -160,7 +163,7 @@ async def test_evidence_that_a_call_acted_is_never_taken_back_by_a_late_answer(l
     await billings.take_over(ledger, billing.id)
     found = Made(invoice_of(billing))
     assert await billings.resolve(ledger, billing.id, Step.CREATE, found, "evidence", verdict="acted", note="101")
-    assert not await billings.settle(ledger, claim, SILENCE, Doubt())
+    assert not await billings.settle(ledger, claim, late, Doubt())
     assert (await only_attempt(ledger, billing)).verdict == "acted"
     assert where(await now(ledger, billing)) == (Step.BOOKKEEP, Status.WAITING)
 
