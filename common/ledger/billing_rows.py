@@ -23,6 +23,7 @@ from sqlalchemy import (
     true,
 )
 
+from common.clock import STOCKHOLM
 from common.ids import BillingId, ContractNumber, TenantId
 from common.ledger.database import NOW, Ledger
 from common.ledger.policies import policy_of
@@ -42,6 +43,7 @@ from common.ledger.schema import (
     word,
 )
 from common.rules.periods import Period
+from common.rules.plan import BilledView
 from common.rules.reasons import Reason
 from common.rules.states import Status, Step
 
@@ -158,6 +160,19 @@ def billing_of(row: Row[Any]) -> Billing:
     )
 
 
+def billed_of(row: Row[Any]) -> BilledView:
+    """A row with the columns `BILLED`, as the rules see a billing."""
+    return BilledView(
+        period=Period(row.period_start, row.period_end),
+        generation=row.generation,
+        step=Step(row.step),
+        status=Status(row.status),
+        amount=row.amount,
+        invoice_date=row.invoice_date,
+        created_on=row.created_at.astimezone(STOCKHOLM).date(),
+    )
+
+
 def attempt_of(row: Row[Any], prefix: str = "") -> Attempt:
     """A row with the columns of `attempts`, named with the prefix, as a record."""
     values = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for the row by column
@@ -249,6 +264,16 @@ def _ready(*, is_sqlite: bool) -> Select[Any]:
     )
 
 
+BILLED: tuple[ColumnElement[Any], ...] = (
+    billings.c.period_start,
+    billings.c.period_end,
+    billings.c.generation,
+    billings.c.step,
+    billings.c.status,
+    billings.c.amount,
+    billings.c.invoice_date,
+    billings.c.created_at,
+)
 _ONE = select(billings).where(billings.c.id == bindparam("billing"))
 _READY = {True: _ready(is_sqlite=True), False: _ready(is_sqlite=False)}
 _ATTEMPTS = select(attempts).where(attempts.c.billing == bindparam("billing")).order_by(attempts.c.id)

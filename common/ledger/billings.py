@@ -125,7 +125,7 @@ async def claim(
     def work(connection: Connection) -> Claim | Refused:
         if not ledger.is_sqlite:
             connection.execute(_LOCK_POSTGRESQL, {"billing": billing})
-        row = (connection.execute(_STANDING, {"billing": billing, **ledger.shift})).one_or_none()
+        row = connection.execute(_STANDING, {"billing": billing, **ledger.shift}).one_or_none()
         if row is None:
             return Refused(Refusal.GONE)
         current = billing_of(row)
@@ -135,11 +135,9 @@ async def claim(
             return Refused(refusal)
         if landing := _passed_or_held(connection, row, current, policy, now):
             _move(connection, ledger, current, landing, by, "policy_applied", now)
-            return Refused(
-                _WHY.get(landing.status, Refusal.PASSED_OVER) if landing.step is step else Refusal.PASSED_OVER
-            )
+            return Refused(_why(step, landing))
         facts = {"billing": billing, "at_step": step.value, "new_token": token, "lease": microseconds(lease)}
-        taken = (connection.execute(_TAKE, {**facts, **ledger.shift})).one_or_none()
+        taken = connection.execute(_TAKE, {**facts, **ledger.shift}).one_or_none()
         if taken is None:
             return Refused(Refusal.TAKEN)
         attempt = AttemptId(
@@ -405,7 +403,13 @@ async def skip(ledger: Ledger, billing: BillingId, by: str, why: str) -> Billing
 
 # What a claim decides ------------------------------------------------------------------------------------------------
 
-_WHY: Mapping[Status, Refusal] = {Status.HELD: Refusal.HELD, Status.WAITING: Refusal.NOT_YET}
+
+def _why(step: Step, landing: Landing) -> Refusal:
+    if landing.step is step and landing.status is Status.HELD:
+        return Refusal.HELD
+    if landing.step is step and landing.status is Status.WAITING:
+        return Refusal.NOT_YET
+    return Refusal.PASSED_OVER
 
 
 def _refusal(row: Row[Any], billing: Billing, step: Step, policy: Policy, now: datetime) -> Refusal | None:
@@ -622,7 +626,7 @@ def _standing(
         connection.execute(_LOCK_POSTGRESQL, {"billing": billing})
     number = to.invoice.number if isinstance(to, Made) else None
     facts = {"billing": billing, "claims_invoice": number, "of_attempt": attempt, **ledger.shift}
-    return (connection.execute(_STANDING, facts)).one_or_none()
+    return connection.execute(_STANDING, facts).one_or_none()
 
 
 def _for_person(connection: Connection, ledger: Ledger, billing: BillingId) -> tuple[Row[Any], Billing]:

@@ -135,7 +135,7 @@ def block_of(row: Row[Any]) -> Block:
 
 
 def _clear_where(connection: Connection, ledger: Ledger, where: ColumnElement[bool], by: str) -> bool:
-    cleared = (connection.execute(delete(blocks).where(where).returning(blocks))).all()
+    cleared = connection.execute(delete(blocks).where(where).returning(blocks)).all()
     for block in cleared:
         before = {"step": block.step, "reason": block.reason, "detail": dict(block.detail)}
         audit.record(connection, ledger, by, "unblocked", tenant=block.tenant, before=before, after={})

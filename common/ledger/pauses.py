@@ -67,7 +67,7 @@ async def _set(
         if level == "contract":
             lock = select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)
             connection.execute(lock)
-        before = (connection.execute(select(table.c.paused).where(where).with_for_update(key_share=True))).scalar()
+        before = connection.execute(select(table.c.paused).where(where).with_for_update(key_share=True)).scalar()
         if before is None:
             raise LookupError(f"{name} is not in the ledger, so it cannot be paused or resumed. Check the number.")
         if before is not paused:

@@ -16,11 +16,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from common.clock import STOCKHOLM
 from common.ids import ContractNumber, TenantId
 from common.ledger import audit, policies
-from common.ledger.billing_rows import billing_of, newest_of_each
+from common.ledger.billing_rows import BILLED, billed_of, billing_of, newest_of_each
 from common.ledger.contracts import contract_of, select_contracts
 from common.ledger.database import NOW, Ledger, instant_of
 from common.ledger.records import Billing
-from common.ledger.rejudging import HISTORY, billed_view
+from common.ledger.rejudging import HISTORY
 from common.ledger.schema import billings, contracts, tenants, word
 from common.ledger.tenants import tenant_of
 from common.rules.plan import BilledView, ContractView, TenantFacts, Verdict
@@ -60,9 +60,8 @@ def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None)
     seen = [contract_of(row).view for row in connection.execute(select_contracts(tenant))]
     billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)
     for row in connection.execute(history):
-        billing = billing_of(row)
-        if not _is_held_in_passing(billing):
-            billed[billing.tenant, billing.contract].append(billed_view(billing))
+        if not _is_held_in_passing(row.step, row.status, row.reason):
+            billed[row.tenant, row.contract].append(billed_of(row))
     planned = [
         (one, book.policy_of(one.tenant, one.template, one.number), billed.get((one.tenant, one.number), []))
         for one in seen
@@ -91,7 +90,7 @@ async def insert(ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[B
 
 
 def _take_in(connection: Connection, ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[Billing]:
-    now = instant_of((connection.execute(select(NOW), ledger.shift)).scalar_one())
+    now = instant_of(connection.execute(select(NOW), ledger.shift).scalar_one())
     present = _present(connection, verdicts)
     fresh: list[dict[str, Any]] = []
     changed: list[Billing] = []
@@ -101,7 +100,9 @@ def _take_in(connection: Connection, ledger: Ledger, verdicts: Sequence[Verdict]
         if live is None:
             generation = 1 + max((billing.generation for billing in there), default=0)
             fresh.append({**_values_of(verdict, now), **_FIRST, "generation": generation, "created_at": now})
-        elif _is_held_in_passing(live) and (live.reason is not verdict.reason or live.detail != verdict.detail):
+        elif _is_held_in_passing(live.step, live.status, live.reason) and (
+            live.reason is not verdict.reason or live.detail != verdict.detail
+        ):
             changed += _plan_anew(connection, ledger, live, verdict, by, now)
     if fresh:
         rows = connection.execute(_INSERT[ledger.is_sqlite], fresh)
@@ -173,8 +174,8 @@ def _values_of(verdict: Verdict, now: datetime) -> dict[str, Any]:
     }
 
 
-def _is_held_in_passing(billing: Billing) -> bool:
-    return billing.step is Step.CREATE and billing.status is Status.HELD and billing.reason in PASSING
+def _is_held_in_passing(step: str, status: str, reason: str | None) -> bool:
+    return step == Step.CREATE and status == Status.HELD and reason in PASSING
 
 
 def _audited(billing: Billing, before: Mapping[str, object]) -> dict[str, Any]:
@@ -219,9 +220,10 @@ def _history(*, is_sqlite: bool) -> Any:
         .order_by(newest.c.period_start.desc(), newest.c.generation.desc())
         .limit(HISTORY)
     )
-    return newest_of_each(contracts, ids, billings, is_sqlite=is_sqlite).order_by(
-        billings.c.period_start.desc(), billings.c.generation.desc()
-    )
+    newest_first = (billings.c.period_start.desc(), billings.c.generation.desc())
+    columns = (billings.c.tenant, billings.c.contract, billings.c.reason, *BILLED)
+    history = newest_of_each(contracts, ids, billings, is_sqlite=is_sqlite).order_by(*newest_first)
+    return history.with_only_columns(*columns, maintain_column_froms=True)
 
 
 _HISTORY = {True: _history(is_sqlite=True), False: _history(is_sqlite=False)}

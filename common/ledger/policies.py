@@ -103,10 +103,10 @@ async def change(
     def work(connection: Connection) -> PolicyChoice:
         if level == "bureau":
             connection.execute(select(bureau.c.id).with_for_update(key_share=True))
-        elif (connection.execute(_LOCK_TENANT, {"tenant_id": owner})).scalar() is None:
+        elif connection.execute(_LOCK_TENANT, {"tenant_id": owner}).scalar() is None:
             raise LookupError(f"Tenant {owner} is not in the ledger. Add it first: avtalsmotor tenants add")
         where = {"at": level, "owner": owner, "name": key}
-        before = choice_of((connection.execute(_ONE, where)).scalar())
+        before = choice_of(connection.execute(_ONE, where).scalar())
         kept = before.model_dump(exclude_none=True, exclude=set(unsay))
         after = amended(PolicyChoice.model_validate(kept), choice)
         if after != before:

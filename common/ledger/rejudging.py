@@ -10,11 +10,11 @@ from sqlalchemy import Connection, bindparam, select
 
 from common.clock import STOCKHOLM
 from common.ledger import contracts
-from common.ledger.billing_rows import billing_of
+from common.ledger.billing_rows import BILLED, billed_of
 from common.ledger.outcomes import Hold
 from common.ledger.records import Billing
 from common.ledger.schema import billings, word
-from common.rules.plan import BilledView, plan
+from common.rules.plan import plan
 from common.rules.policy import Policy
 from common.rules.reasons import Reason
 
@@ -38,7 +38,7 @@ def held_by_caution(connection: Connection, billing: Billing, policy: Policy, no
     )
     # What only the passing of time can have changed since the planning is left out: it would hide the policy's doing,
     # since the rules name one reason, the first.
-    history = [replace(billed_view(billing_of(row)), created_on=date.min, invoice_date=None) for row in earlier]
+    history = [replace(billed_of(row), created_on=date.min, invoice_date=None) for row in earlier]
     policies = [billing.policy, policy]
     if billing.policy.catch_up == "hold" or Reason.CATCH_UP in billing.approved:
         policies = [one.model_copy(update={"catch_up": "invoice"}) for one in policies]
@@ -49,21 +49,8 @@ def held_by_caution(connection: Connection, billing: Billing, policy: Policy, no
     return Hold(verdict.reason, dict(verdict.detail))
 
 
-def billed_view(billing: Billing) -> BilledView:
-    """A billing as the rules see it."""
-    return BilledView(
-        period=billing.period,
-        generation=billing.generation,
-        step=billing.step,
-        status=billing.status,
-        amount=billing.amount,
-        invoice_date=billing.invoice_date,
-        created_on=billing.created_at.astimezone(STOCKHOLM).date(),
-    )
-
-
 _EARLIER = (
-    select(billings)
+    select(*BILLED)
     .where(
         billings.c.tenant == bindparam("of_tenant"),
         billings.c.contract == bindparam("of_contract"),

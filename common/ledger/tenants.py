@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import audit
@@ -22,11 +22,11 @@ async def add(ledger: Ledger, tenant: TenantId, name: str, by: str) -> Tenant:
     """Adds a company, unless it is there already. Its mode is what the policy says: `proposal` if nothing."""
 
     def work(connection: Connection) -> Tenant:
-        found = (connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
+        found = connection.execute(_ONE, {"tenant_id": tenant}).one_or_none()
         if found is None:
             connection.execute(insert(tenants).values(id=tenant, name=name))
             audit.record(connection, ledger, by, "tenant_added", tenant=tenant, before={}, after={"name": name})
-            found = (connection.execute(_ONE, {"tenant_id": tenant})).one()
+            found = connection.execute(_ONE, {"tenant_id": tenant}).one()
         return tenant_of(found)
 
     return await ledger.transact(work)
@@ -47,7 +47,7 @@ async def set_name(ledger: Ledger, tenant: TenantId, name: str, by: str) -> None
     """Gives the company the name that Fortnox or a person says it has."""
 
     def work(connection: Connection) -> None:
-        before = (connection.execute(_ONE, {"tenant_id": tenant})).one_or_none()
+        before = connection.execute(_ONE, {"tenant_id": tenant}).one_or_none()
         if before is not None and before.name != name:
             connection.execute(update(tenants).where(tenants.c.id == tenant).values(name=name))
             audit.record(
@@ -88,7 +88,7 @@ async def note_facts(ledger: Ledger, tenant: TenantId, facts: TenantFacts, today
 
 
 async def see_invoices(ledger: Ledger, tenant: TenantId, newest: InvoiceNumber) -> None:
-    """An invoice of that number exists; the newest number ever seen never goes back."""
+    """An invoice of that number exists, or with 0 none at all; the newest number ever seen never goes back."""
 
     def work(connection: Connection) -> None:
         connection.execute(_SEE_INVOICES, {"tenant_id": tenant, "newest": newest})
@@ -141,7 +141,7 @@ _NOTE_LISTING = (
 )
 _SEE_INVOICES = (
     update(tenants)
-    .where(_THIS, func.coalesce(tenants.c.newest_invoice, 0) < bindparam("newest"))
+    .where(_THIS, or_(tenants.c.newest_invoice.is_(None), tenants.c.newest_invoice < bindparam("newest")))
     .values(newest_invoice=bindparam("newest"))
 )
 _PROVE = update(tenants).where(_THIS, tenants.c.creates_proven.is_(False)).values(creates_proven=True)
