@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -17,24 +17,27 @@ from typing import Any
 
 import dramatiq
 import pytest
+import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from typer.testing import CliRunner
 
-from avtalsmotor.progress import Progress, read_progress
+from avtalsmotor.cli.app import app
+from avtalsmotor.progress import UNDER_WAY, Progress, read_progress
 from common.clock import STOCKHOLM, boottime
 from common.fortnox import client as fortnox_client
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
 from common.ids import ContractNumber, TenantId
-from common.ledger import audit, billings, pauses, policies, tenants
+from common.ledger import audit, billings, blocks, pauses, policies, tenants
 from common.ledger.database import Ledger, open_ledger
-from common.ledger.records import Billing
+from common.ledger.records import Billing, Block
 from common.queue import broker
 from common.queue.connections import connect_async
-from common.queue.messages import POOLS
+from common.queue.messages import POOLS, SeekEvidence
 from common.rules.policy import PolicyChoice
 from common.rules.reasons import Reason, explain
-from common.rules.states import Status
+from common.rules.states import Status, Step
 from common.settings import Settings
 from producers import feeder, run
 from producers.run import Producer
@@ -77,9 +80,15 @@ class Bureau:
         """Moves the sandbox's clock and the product's to an instant of Stockholm's wall clock: `2026-03-01 08:00`."""
         self._go_to(datetime.fromisoformat(when).replace(tzinfo=STOCKHOLM))
 
+    def today(self) -> date:
+        """The day in Sweden."""
+        return self.settings.clock.today()
+
     def _go_to(self, instant: datetime) -> None:
         self.sandbox.world.clock.set(instant)
         self.settings.clock.shift = instant.astimezone(UTC) - datetime.now(UTC)
+        # The pauses between two looks at what is unclear are real time, which has not passed.
+        self.producer._feeder._looks.clear()
 
     # What the bureau's people do -------------------------------------------------------------------------------------
 
@@ -135,13 +144,17 @@ class Bureau:
 
     # The work --------------------------------------------------------------------------------------------------------
 
-    async def work(self) -> Progress:
-        """Lists every company, and works until nothing is left that goes on without a person or a later day."""
-        self.producer.poll_now()
-        return await self.work_until(self._at_rest)
+    async def work(self, *, until: Callable[[], Awaitable[bool]] | None = None) -> Progress:
+        """Lists every company, and works until nothing is left that goes on without a person or a later day.
 
-    async def work_until(self, reached: Callable[[], Awaitable[bool]]) -> Progress:
-        """Works until a scenario's own condition holds, which may be in the middle of something."""
+        Parameters:
+          until: a scenario's own condition instead, `looked_for` or one in the middle of something.
+        """
+        self.producer.poll_now()
+        return await self.work_on(until or self.at_rest)
+
+    async def work_on(self, reached: Callable[[], Awaitable[bool]]) -> Progress:
+        """Works without listing anything anew."""
         working = asyncio.create_task(self.producer.run())
         try:
             async with asyncio.timeout(WORKS_WITHIN):
@@ -156,17 +169,39 @@ class Bureau:
             await asyncio.gather(working, return_exceptions=True)
         return await read_progress(self.ledger, self.redis)
 
-    async def _at_rest(self) -> bool:
+    async def looked_for(self) -> bool:
+        """Whether everything has come to rest but what is in doubt, and that has been looked for."""
+        return await self._is_at_rest(lambda one: one.status is Status.IN_DOUBT)
+
+    async def at_rest(self) -> bool:
+        """But for hand-overs to Fakturatjänster that have been looked at: they ripen on another day."""
+        return await self._is_at_rest(lambda one: (one.step, one.status) == (Step.DELIVER, Status.SEEKING))
+
+    async def _is_at_rest(self, may_stay: Callable[[Billing], bool]) -> bool:
         if self._is_polling():
             return False
         before = await self._last_change()
         progress = await read_progress(self.ledger, self.redis)
-        if not progress.is_quiet or before != await self._last_change():
+        unread = [one for one in progress.companies if one.listed_at is None and not one.blocks]
+        if progress.ready or unread or not await self._is_left_alone(progress, may_stay):
+            return False
+        if before != await self._last_change():
             return False
         passing = await self._passing()
         if passing is not None:
             self._go_to(max(passing, self.settings.clock.now()))
         return passing is None
+
+    async def _is_left_alone(self, progress: Progress, may_stay: Callable[[Billing], bool]) -> bool:
+        """Whether no call and no look is under way, and what is left has been looked at in vain."""
+        under_way = await self.billings(status=UNDER_WAY)
+        looking = any(depth.queue == SeekEvidence.queue and depth.ready + depth.in_flight for depth in progress.queues)
+        return not looking and all(may_stay(one) and self._has_been_looked_at(one) for one in under_way)
+
+    def _has_been_looked_at(self, billing: Billing) -> bool:
+        looked = self.producer._feeder._looks.get(billing.tenant)
+        stood = (self.settings.clock.now() - billing.changed_at).total_seconds()
+        return looked is not None and boottime() - looked < stood
 
     def _is_polling(self) -> bool:
         """Whether a company is being listed, or is about to be."""
@@ -208,11 +243,32 @@ class Bureau:
         finally:
             self.start()
 
+    @asynccontextmanager
+    async def without_workers(self) -> AsyncIterator[None]:
+        """Only the workers are stopped: what the producer plans and sends waits for them."""
+        await self.stop()
+        try:
+            yield
+        finally:
+            self._start_workers()
+
+    async def plan(self, *, billings: int) -> None:
+        """Lists every company, and works until there are so many billings in all, each on its queue."""
+
+        async def planned() -> bool:
+            waiting = sum(depth.ready for depth in (await read_progress(self.ledger, self.redis)).queues)
+            return len(await self.billings()) == billings and waiting > 0
+
+        await self.work(until=planned)
+
     def start(self) -> None:
         """Starts the pools, and a producer that knows nothing but the ledger."""
+        self.producer = Producer(self.settings, self.ledger, self.redis, self.fortnox)
+        self._start_workers()
+
+    def _start_workers(self) -> None:
         redis_url = self.settings.redis_url
         assert redis_url is not None
-        self.producer = Producer(self.settings, self.ledger, self.redis, self.fortnox)
         self._worker = start(self.settings, redis_url.get_secret_value(), tuple(POOLS), threads=16)
 
     async def stop(self) -> None:
@@ -221,6 +277,22 @@ class Bureau:
             worker, self._worker = self._worker, None
             await asyncio.to_thread(worker.stop, 10_000)
             await asyncio.to_thread(worker.broker.close)
+
+    async def type(self, *words: str) -> str:
+        """What a command of `avtalsmotor` prints, typed by somebody beside the running bureau."""
+        environment = {
+            f"AVTALSMOTOR_{name.upper()}": str(_plain_text(value))
+            for name, value in self.settings
+            if value is not None and name in self.settings.model_fields_set
+        }
+        environment["AVTALSMOTOR_CLOCK_SHIFT"] = repr(self.settings.clock.shift.total_seconds())
+        logging_as_before = structlog.get_config()
+        try:
+            typed = await asyncio.to_thread(CliRunner().invoke, app, words, env=environment, catch_exceptions=False)
+        finally:
+            structlog.configure(**logging_as_before)
+        assert typed.exit_code == 0, typed.output
+        return typed.stdout
 
     # What has become of it -------------------------------------------------------------------------------------------
 
@@ -232,6 +304,10 @@ class Bureau:
         """The contract's newest billing."""
         found = await billings.find(self.ledger, tenant=TenantId(tenant), contract=ContractNumber(contract))
         return max(found, key=lambda billing: billing.id)
+
+    async def blocks(self, tenant: int | None = None) -> Sequence[Block]:
+        """What stops a step, or everything, of a company."""
+        return await blocks.every(self.ledger, None if tenant is None else TenantId(tenant))
 
     async def stands(self, tenant: int, contract: int | None = None) -> list[str]:
         """How the ledger's billings stand, the oldest first: `1 2026-01-01..2026-01-31 create held catch_up`."""
@@ -264,6 +340,10 @@ class Bureau:
 def lines(written: str) -> list[str]:
     """A hand-written list as `books` and `stands` give theirs: one entry a line, blanks as wide as one likes."""
     return [" ".join(line.split()) for line in written.strip().splitlines() if line.strip()]
+
+
+def _plain_text(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _level(tenant: int | None, contract: int | None) -> dict[str, Any]:

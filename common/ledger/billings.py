@@ -7,12 +7,12 @@ callable that may have taken effect: not for a retry, not for a late answer, not
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, case, exists, func, insert, or_, select, text, update
 
-from common.clock import boottime
+from common.clock import STOCKHOLM, boottime
 from common.ids import AttemptId, BillingId, InvoiceNumber
 from common.ledger import audit, blocks, invoices, policies, tenants, transitions
 from common.ledger.billing_rows import attempts_of as attempts
@@ -136,7 +136,14 @@ async def claim(
         if landing := _passed_or_held(connection, row, current, policy, now):
             _move(connection, ledger, current, landing, by, "policy_applied", now)
             return Refused(_why(step, landing))
-        facts = {"billing": billing, "at_step": step.value, "new_token": token, "lease": microseconds(lease)}
+        dated = _date_at_call(current, now)
+        facts = {
+            "billing": billing,
+            "at_step": step.value,
+            "new_token": token,
+            "lease": microseconds(lease),
+            "dated": dated,
+        }
         taken = connection.execute(_TAKE, {**facts, **ledger.shift}).one_or_none()
         if taken is None:
             return Refused(Refusal.TAKEN)
@@ -169,11 +176,13 @@ async def claim(
                 "status": Status.CLAIMED.value,
                 "attempt": attempt,
                 "lease_until": audit.text_of(taken.lease_until),
+                **({"invoice_date": str(dated)} if dated != current.invoice_date else {}),
             },
         )
         claimed = replace(
             current,
             status=Status.CLAIMED,
+            invoice_date=dated,
             reason=None,
             detail={},
             not_before=None,
@@ -442,6 +451,13 @@ def _passed_or_held(
         return land(billing, policy, Hold(Reason.TAX_REDUCTION, {"tax_reduction": row.tax_reduction}), now)
     opens = due.deliver_not_before(policy, now) if billing.step is Step.DELIVER else None
     return None if opens is None else _waiting_again(billing, not_before=opens)
+
+
+def _date_at_call(billing: Billing, now: datetime) -> date:
+    """The date that the invoice gets: the planned one, or today if that has passed meanwhile (design, section 8)."""
+    if billing.step is not Step.CREATE:
+        return billing.invoice_date
+    return max(billing.invoice_date, now.astimezone(STOCKHOLM).date())
 
 
 # What a change writes ------------------------------------------------------------------------------------------------
@@ -734,6 +750,7 @@ _TAKE = (
     )
     .values(
         status="claimed",
+        invoice_date=bindparam("dated"),
         token=bindparam("new_token"),
         called_at=NOW,
         lease_until=NOW + bindparam("lease", type_=Instant.impl),

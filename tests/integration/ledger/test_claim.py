@@ -1,12 +1,12 @@
 """The claim (design, section 5, rules 2, 3 and 9): who may call, once, and only while nothing speaks against it."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import text
 
-from common.clock import Clock, boottime
+from common.clock import STOCKHOLM, Clock, boottime
 from common.ids import BillingId
 from common.ledger import audit, billings, pauses
 from common.ledger.database import Ledger
@@ -105,6 +105,25 @@ async def test_nothing_is_claimed_before_its_time_by_the_databases_clock(ledger:
     assert await ask(ledger, billing) == Refused(Refusal.NOT_YET)
     clock.shift += timedelta(minutes=6)
     assert isinstance(await ask(ledger, billing), Claim)
+
+
+async def test_an_invoice_is_dated_the_day_it_is_asked_for_when_its_planned_day_has_passed(
+    ledger: Ledger, clock: Clock
+) -> None:
+    await company(ledger)
+    on_time, late, early = await planned(ledger, (1, 2, 3))
+    for billing, day, dated in (
+        (on_time, date(2026, 5, 1), date(2026, 5, 1)),
+        (late, date(2026, 5, 12), date(2026, 5, 12)),
+        (early, date(2026, 4, 29), date(2026, 5, 1)),
+    ):
+        clock.shift = datetime.combine(day, time(0, 5), STOCKHOLM) - Clock().now()
+        claim = await claimed(ledger, billing)
+        assert claim.billing.invoice_date == (await now(ledger, billing)).invoice_date == dated
+        # Once made it keeps its date, whenever the rest is done.
+        await billings.settle(ledger, claim, ACTED, billings.Made(invoice_of(claim.billing, billing.contract)))
+        clock.shift += timedelta(days=3)
+        assert (await claimed(ledger, billing, Step.BOOKKEEP)).billing.invoice_date == dated
 
 
 @pytest.mark.parametrize("level", ["bureau", "tenant", "contract"])
