@@ -73,7 +73,8 @@ async def insert(ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[B
     """Takes in the verdicts: what falls due waits, what is held is held, previews and the rest are nothing.
 
     A period that the ledger has already stays as it is, but for one that was held for a reason that has passed: it is
-    planned anew. A period whose billing was voided gets the next generation.
+    planned anew. A period whose billing was voided gets the next generation; so does one that a person corrected after
+    skipping it as it was.
 
     Returns:
       The billings that are new, or have changed.
@@ -97,6 +98,9 @@ def _take_in(connection: Connection, ledger: Ledger, verdicts: Sequence[Verdict]
     for verdict in verdicts:
         there = present.get(_key(verdict), [])
         live = next((billing for billing in there if billing.status is not Status.VOIDED), None)
+        if live is not None and _is_corrected(live, verdict):
+            _supersede(connection, ledger, live, by, now)
+            live = None
         if live is None:
             generation = 1 + max((billing.generation for billing in there), default=0)
             fresh.append({**_values_of(verdict, now), **_FIRST, "generation": generation, "created_at": now})
@@ -128,6 +132,23 @@ def _plan_anew(
     billing = billing_of(row)
     audit.record_all(connection, ledger, by, "planned_anew", [_audited(billing, _state_of(held))])
     return [billing]
+
+
+def _is_corrected(billing: Billing, verdict: Verdict) -> bool:
+    """Whether a person skipped a mistyped period, and the contract now shows another that begins on the same day."""
+    was_skipped = billing.step is Step.CREATE and billing.status is Status.SKIPPED
+    return was_skipped and billing.period != verdict.period
+
+
+def _supersede(connection: Connection, ledger: Ledger, skipped: Billing, by: str, now: datetime) -> None:
+    connection.execute(
+        update(billings)
+        .where(billings.c.id == skipped.id, billings.c.status == word(Status.SKIPPED.value))
+        .values(status=Status.VOIDED.value, changed_at=now)
+    )
+    after = {**_state_of(skipped), "status": Status.VOIDED.value}
+    entry = audit.entry(skipped.tenant, skipped.contract, skipped.id, _state_of(skipped), after)
+    audit.record_all(connection, ledger, by, "superseded", [entry])
 
 
 def _present(connection: Connection, verdicts: Sequence[Verdict]) -> Mapping[PeriodKey, list[Billing]]:

@@ -76,6 +76,11 @@ class BilledView:
     """The Swedish day on which the billing was planned."""
 
 
+def is_skipped_uninvoiced(billing: BilledView) -> bool:
+    """Whether a person skipped the period before its invoice was made."""
+    return billing.step is Step.CREATE and billing.status is Status.SKIPPED
+
+
 @dataclass(frozen=True, slots=True)
 class TenantFacts:
     """What a company's bookkeeping allows; `None` = nothing locked, or years not known."""
@@ -126,7 +131,7 @@ def plan(
 
       finished, inactive   not an active contract; a fixed-length one with no invoice left is finished
       no_period            the contract shows none
-      already_billed       the ledger has a billing of that period's start, a skipped one included
+      already_billed       the ledger has a billing of that period's start, a skipped one of that very period included
       paused               by a person
       not_yet              the due day is after `today`
       proposal             the company is not live; `detail["verdict"]` is which of the following it would be
@@ -210,8 +215,12 @@ def _nothing(contract: ContractView, policy: Policy, reason: Reason, detail: dic
 
 def _billing_of(period: Period, billed: Sequence[BilledView]) -> BilledView | None:
     for billing in billed:
-        if billing.period.start == period.start and billing.status is not Status.VOIDED:
-            return billing
+        if billing.period.start != period.start or billing.status is Status.VOIDED:
+            continue
+        # A mistyped period that was skipped and corrected: what the contract shows now was never decided upon.
+        if is_skipped_uninvoiced(billing) and billing.period != period:
+            continue
+        return billing
     return None
 
 
@@ -248,7 +257,7 @@ def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
         if add_months(expected, interval) < case.on:
             return Reason.CATCH_UP, {"period": str(period), "expected": str(expected), "interval": f"{interval} months"}
     for billing in live:
-        if _made_invoice(billing) and case.on in (billing.created_on, billing.invoice_date):
+        if not is_skipped_uninvoiced(billing) and case.on in (billing.created_on, billing.invoice_date):
             return Reason.ONE_A_DAY, {"period": str(period), "billed_today": str(billing.period)}
     return None
 
@@ -256,13 +265,16 @@ def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
 def _to_follow(period: Period, live: list[BilledView]) -> BilledView | None:
     """The billing that the period must follow: the last one invoiced, or one after it that a person skipped.
 
-    A skipped period may have been a mistake that was corrected since, so that nothing need follow it.
+    A skipped period may have been a mistake that was corrected since, so that nothing need follow it; one that overlaps
+    the period certainly was.
     """
-    made = max(filter(_made_invoice, live), key=_end, default=None)
+    made = max((billing for billing in live if not is_skipped_uninvoiced(billing)), key=_end, default=None)
     skipped = [
         billing
         for billing in live
-        if not _made_invoice(billing) and (made is None or billing.period.end > made.period.end)
+        if is_skipped_uninvoiced(billing)
+        and billing.period.end < period.start
+        and (made is None or billing.period.end > made.period.end)
     ]
     followed = next((billing for billing in skipped if follows(billing.period, period)), None)
     return followed or made or max(skipped, key=_end, default=None)
@@ -275,7 +287,9 @@ def _amount_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
     if total == 0 and not policy.allow_zero:
         return Reason.AMOUNT_ZERO, {"amount": f"{total} {currency}"}
     last = max(
-        (billing for billing in live if billing.amount is not None and _made_invoice(billing)), key=_end, default=None
+        (billing for billing in live if billing.amount is not None and not is_skipped_uninvoiced(billing)),
+        key=_end,
+        default=None,
     )
     if last is None or last.amount is None:
         return None
@@ -315,11 +329,6 @@ def _delivery_hold(case: _Case) -> _Hold | None:
 
 def _end(billing: BilledView) -> date:
     return billing.period.end
-
-
-def _made_invoice(billing: BilledView) -> bool:
-    """Not so for a period that a person skipped before its invoice was made."""
-    return billing.step is not Step.CREATE or billing.status is not Status.SKIPPED
 
 
 def _previews(

@@ -118,6 +118,18 @@ async def test_a_voided_period_is_planned_again_as_the_next_generation(ledger: L
     assert await planned(ledger) == []
 
 
+async def test_a_period_corrected_after_it_was_skipped_is_planned_as_the_next_generation(ledger: Ledger) -> None:
+    await company(ledger)
+    mistyped = Period(MAY.start, date(2026, 5, 14))
+    (first,) = await planned(ledger, period=mistyped, reason=Reason.PERIOD_LENGTH)
+    await billings.skip(ledger, first.id, "anna", "mistyped")
+    assert await planned(ledger, period=mistyped, reason=Reason.PERIOD_LENGTH) == []
+    (second,) = await planned(ledger)
+    assert (second.period, second.generation, second.status) == (MAY, 2, Status.WAITING)
+    assert (await now(ledger, first)).status is Status.VOIDED
+    assert [entry.action for entry in await audit.entries(ledger, billing=first.id)][-1] == "superseded"
+
+
 async def test_a_hold_that_passes_by_itself_is_planned_anew(ledger: Ledger) -> None:
     await company(ledger)
     locked = verdict(view(1), reason=Reason.PERIOD_LOCKED, detail={"locked_until": "2026-05-31"})

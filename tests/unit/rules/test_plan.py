@@ -235,6 +235,14 @@ def test_a_period_need_not_follow_a_mistyped_one_that_a_person_skipped() -> None
     assert verdict(billed=[mistyped, BILLED]).outcome == "bill"
 
 
+def test_a_period_corrected_after_it_was_skipped_is_judged_by_what_is_billed_before_it() -> None:
+    shorter = Period(MARCH.start, date(2026, 3, 14))
+    skipped = replace(BILLED, step=Step.CREATE, status=Status.SKIPPED, period=shorter)
+    assert verdict(billed=[skipped, BILLED]).outcome == "bill"
+    assert verdict(billed=[skipped]).outcome == "bill"
+    assert verdict(replace(CONTRACT, period=shorter), billed=[skipped, BILLED]).reason is Reason.ALREADY_BILLED
+
+
 def test_a_period_that_follows_a_skipped_one_may_not_overlap_what_is_billed() -> None:
     skipped = replace(BILLED, step=Step.CREATE, status=Status.SKIPPED)
     found = verdict(billed=[replace(BILLED, period=MISTYPED), skipped])
