@@ -174,6 +174,14 @@ async def test_the_newest_invoice_number_and_the_last_listing_never_go_back(ledg
     assert (tenant.newest_invoice, tenant.listed_at) == (21, read_at(60))
 
 
+async def test_a_company_without_invoices_is_remembered_as_one(ledger: Ledger) -> None:
+    await company(ledger)
+    await tenants.see_invoices(ledger, TENANT, InvoiceNumber(0))
+    tenant = await tenants.get(ledger, TENANT)
+    assert tenant is not None
+    assert tenant.newest_invoice == 0
+
+
 @pytest.mark.parametrize("facts", [TenantFacts(), TenantFacts(date(2026, 4, 30), ()), TenantFacts(None, (MAY, JUNE))])
 async def test_the_facts_of_a_company_come_back_as_they_were_read(ledger: Ledger, facts: TenantFacts) -> None:
     await company(ledger)
