@@ -47,15 +47,10 @@ def floor(requests: int) -> float:
     return max(requests - 1, 0) // LIMIT * WINDOW
 
 
-def busiest_window(requests: Sequence[Request]) -> int:
-    """The most requests of one tenant that came in any window, those refused included."""
+def spans(requests: Sequence[Request]) -> list[float]:
+    """The seconds from each request to the one 25 after it: below 5 of them, the later one was one too many."""
     arrived = sorted(request.arrived for request in requests)
-    start, most = 0, 0
-    for end, at in enumerate(arrived):
-        while at - arrived[start] >= WINDOW:
-            start += 1
-        most = max(most, end - start + 1)
-    return most
+    return [later - earlier for earlier, later in zip(arrived, arrived[LIMIT:], strict=False)]
 
 
 def by_kind(requests: Sequence[Request]) -> dict[str, int]:

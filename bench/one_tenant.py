@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.figures import Figures, busiest_window, by_kind, floor
+from bench.figures import Figures, by_kind, floor, quantile, spans
 from bench.product import FULL, NETWORK, running_product
 from bench.requests import BOOKKEEP, CREATE, EMAIL, READ_INVOICE, TOKEN, Request
 
@@ -68,5 +68,9 @@ def figures_of(log: Sequence[Request], due: int) -> Figures:
         "requests_by_kind": by_kind(log),
         "requests_an_invoice": round((len(answered) - shared) / due, 3),
         "shared_requests": shared,
-        "busiest_5_s": busiest_window(answered),
+        "seconds_from_first_to_26th": {
+            "least": round(min(spans(log)), 3),
+            "p1": round(quantile(spans(log), 0.01), 3),
+            "p50": round(quantile(spans(log), 0.5), 3),
+        },
     }

@@ -3,7 +3,7 @@
 import pytest
 
 from bench import one_tenant
-from bench.figures import busiest_window, floor, quantile, spread
+from bench.figures import floor, quantile, spans, spread
 from bench.latency import between, found_to_called
 from bench.requests import Request, kind_of, read
 
@@ -54,9 +54,8 @@ def test_the_floor_is_25_at_once_and_25_more_every_five_seconds(requests: int, s
     assert floor(requests) == seconds
 
 
-def test_the_busiest_window_is_open_at_its_end() -> None:
-    assert busiest_window([request("create", at) for at in (0.0, 4.999, 5.0, 9.999)]) == 2
-    assert busiest_window([request("create", at) for at in (0.0, 4.0, 4.9, 20.0)]) == 3
+def test_a_span_is_from_a_request_to_the_25th_after_it() -> None:
+    assert spans([request("create", 0.1 * at) for at in range(27)]) == pytest.approx([2.5, 2.5])
 
 
 def test_what_is_found_due_is_timed_from_the_last_list_before_the_call() -> None:
