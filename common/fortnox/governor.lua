@@ -7,13 +7,15 @@
 -- KEYS[2] and KEYS[3] expire by themselves once they can no longer hold anything back. Each is written only here, but
 -- for Governor.vouch, which sets KEYS[1].
 --
--- Invariant: slots never go backwards; any limit + 1 slots in a row span at least `window`; none lies before the time in
--- KEYS[3], nor within a window after KEYS[1]. So a Redis that has lost its memory begins as if every tenant had just
+-- Invariant: slots never go backwards; any limit + 1 slots in a row span at least `window` when they are booked; none lies
+-- before the time in KEYS[3], nor within a window after KEYS[1]. A request that leaves late has its slot moved to when it
+-- left: what is booked from then on keeps its distance from what was really spent. So a Redis that has lost its memory begins as if every tenant had just
 -- spent all its requests: it cannot know better. An idle tenant is told from that by KEYS[1], which is still there.
 --
--- ARGV[1] command, ARGV[2] window, ARGV[3] limit, ARGV[4] the command's argument (all but the first two in microseconds
--- or numbers):
---   slot      argument: longest wait. Books the next slot: {1, wait}; further away: {0, wait}, nothing is booked
+-- ARGV[1] command, ARGV[2] window, ARGV[3] limit, ARGV[4] the command's argument (all but the first and the third in
+-- microseconds):
+--   slot      argument: longest wait. Books the next slot: {1, wait, slot}; further away: {0, wait}, nothing is booked
+--   late      argument: how long after its slot, which is ARGV[5], a request has left. Moves the slot by that much
 --   room      argument: horizon. How many slots could be booked from now up to then; books nothing
 --   throttle  argument: pause. No slot before now + pause (an earlier, longer pause stands)
 --   pause     How long the pause of a 429 still lasts, 0 when there is none
@@ -45,6 +47,27 @@ if command == 'throttle' then
   local till = math.max(throttled, now + argument)
   redis.call('SET', KEYS[3], written(till), 'PX', milliseconds(till - now) + 1)
   return till - now
+end
+
+if command == 'late' then
+  local spent = tonumber(ARGV[5]) + argument
+  redis.call('LREM', KEYS[2], 1, ARGV[5])
+  local earlier
+  for _, time in ipairs(redis.call('LRANGE', KEYS[2], 0, limit - 1)) do
+    if tonumber(time) <= spent then
+      earlier = time
+      break
+    end
+  end
+  if earlier then
+    redis.call('LINSERT', KEYS[2], 'BEFORE', earlier, written(spent))
+  else
+    redis.call('RPUSH', KEYS[2], written(spent))
+  end
+  redis.call('LTRIM', KEYS[2], 0, limit - 1)
+  local newest = tonumber(redis.call('LINDEX', KEYS[2], 0))
+  redis.call('PEXPIRE', KEYS[2], milliseconds(math.max(newest - now, 0) + window) + 1000)
+  return 0
 end
 
 local epoch = tonumber(redis.call('GET', KEYS[1]))
@@ -86,4 +109,4 @@ end
 redis.call('LPUSH', KEYS[2], written(slot))
 redis.call('LTRIM', KEYS[2], 0, limit - 1)
 redis.call('PEXPIRE', KEYS[2], milliseconds(wait + window) + 1000)
-return {1, wait}
+return {1, wait, written(slot)}

@@ -5,6 +5,7 @@ layout. It never counts in this process and never lets a request through when Re
 """
 
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -64,6 +65,19 @@ def governor_redis(redis_url: str) -> Redis:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A booked slot.
+
+    Parameters:
+      wait: seconds until it is due, from when it was booked.
+      at: its time by Redis' clock, as the script wrote it.
+    """
+
+    wait: float
+    at: bytes
+
+
 class Governor:
     """Hands out the slots of all tenants under one client id.
 
@@ -82,16 +96,19 @@ class Governor:
         self._limit = limit
         self._script = redis.register_script(_SCRIPT)
 
-    async def slot(self, tenant: TenantId, max_wait: float) -> float:
-        """Book the tenant's next free slot.
+    async def slot(self, tenant: TenantId, max_wait: float) -> Slot:
+        """Book the tenant's next free slot; the caller waits until it is due, then makes one request.
 
-        Returns: the seconds until the slot; the caller sleeps them, then makes one request.
         Raises: `NoSlot` when it is further away than `max_wait` seconds; nothing is booked then.
         """
-        granted, wait = await self._run("slot", tenant, max_wait)
+        granted, wait, *at = await self._run("slot", tenant, max_wait)
         if not granted:
             raise NoSlot(tenant, wait / _SECOND)
-        return float(wait / _SECOND)
+        return Slot(wait / _SECOND, at[0])
+
+    async def left_late(self, tenant: TenantId, slot: Slot, seconds: float) -> None:
+        """The slot's request has left so many seconds after it was due: it was spent then, and counts from then."""
+        await self._run("late", tenant, seconds, slot.at)
 
     async def room(self, tenant: TenantId, horizon: float) -> int:
         """How many slots are free within the next `horizon` seconds. Books nothing."""
@@ -119,13 +136,14 @@ class Governor:
         """
         await redis_says(self._redis.set(self._key("epoch"), 0))
 
-    async def _run(self, command: str, tenant: TenantId, seconds: float) -> Any:
+    async def _run(self, command: str, tenant: TenantId, seconds: float, *more: bytes) -> Any:
         keys = [self._key("epoch"), self._key(f"{tenant}:slots"), self._key(f"{tenant}:throttled")]
-        arguments: list[str | int | float] = [
+        arguments: list[str | int | bytes] = [
             command,
             round(self._window * _SECOND),
             self._limit,
             round(seconds * _SECOND),
+            *more,
         ]
         return await redis_says(self._script(keys, arguments))
 

@@ -33,7 +33,7 @@ async def governor(redis: Redis) -> Governor:
 
 
 async def take(governor: Governor, count: int, tenant: TenantId = TENANT) -> list[float]:
-    return [await governor.slot(tenant, PATIENT) for _ in range(count)]
+    return [(await governor.slot(tenant, PATIENT)).wait for _ in range(count)]
 
 
 class Grant(NamedTuple):
@@ -57,7 +57,7 @@ def hammer(redis_url: str, tasks: int, seconds: float, start: Barrier, grants: "
 
     async def taking(governor: Governor, until: float, taken: list[Grant]) -> None:
         while (asked := boottime()) < until:
-            wait = await governor.slot(TENANT, PATIENT)
+            wait = (await governor.slot(TENANT, PATIENT)).wait
             taken.append(Grant(asked, boottime(), wait))
             await asyncio.sleep(min(wait, until - asked))
 
@@ -160,7 +160,7 @@ async def test_a_slot_too_far_away_is_not_booked(governor: Governor) -> None:
 async def test_tenants_do_not_wait_for_each_other(governor: Governor) -> None:
     await take(governor, 25)
 
-    assert await governor.slot(OTHER, 0) == 0
+    assert (await governor.slot(OTHER, 0)).wait == 0
 
 
 async def test_clients_do_not_wait_for_each_other(redis: Redis, governor: Governor) -> None:
@@ -168,7 +168,7 @@ async def test_clients_do_not_wait_for_each_other(redis: Redis, governor: Govern
     other = Governor(redis, "other client")
     await other.vouch()
 
-    assert await other.slot(TENANT, 0) == 0
+    assert (await other.slot(TENANT, 0)).wait == 0
 
 
 async def test_room_counts_what_is_left_and_books_nothing(governor: Governor) -> None:
@@ -180,6 +180,42 @@ async def test_room_counts_what_is_left_and_books_nothing(governor: Governor) ->
     assert await governor.room(OTHER, 0) == 25
 
 
+async def test_a_request_that_leaves_late_holds_back_the_one_a_window_after_it(governor: Governor) -> None:
+    first = await governor.slot(TENANT, PATIENT)
+    await take(governor, 24)
+    await governor.left_late(TENANT, first, 2.0)
+
+    waits = await take(governor, 25)
+
+    assert all(5.0 < wait <= 5.25 for wait in waits[:24]), "the punctual ones are not held back"
+    assert 7.0 < waits[24] <= 7.25
+
+
+async def test_a_slot_that_was_spent_late_is_still_one_slot(governor: Governor, redis: Redis) -> None:
+    slot = await governor.slot(TENANT, PATIENT)
+    await governor.left_late(TENANT, slot, 0.5)
+
+    assert await redis.llen("governor:{client}:1001:slots") == 1
+    assert await governor.room(TENANT, 1.0) == 24
+
+
+async def test_whatever_leaves_however_late_the_slots_stay_in_order_and_are_forgotten_in_time(
+    governor: Governor, redis: Redis
+) -> None:
+    chance = random.Random(1)
+    for _ in range(100):
+        slot = await governor.slot(TENANT, 3600)
+        if chance.random() < 0.5:
+            await governor.left_late(TENANT, slot, chance.choice([0.03, 0.5, 4.0, 60.0]))
+
+    kept = [int(time) for time in await redis.lrange("governor:{client}:1001:slots", 0, -1)]
+    assert kept == sorted(kept, reverse=True)
+    assert len(kept) == 25
+    seconds, microseconds = await redis.time()
+    lasts = (kept[0] - seconds * 1_000_000 - microseconds) / 1000 + 5250
+    assert lasts < await redis.pttl("governor:{client}:1001:slots") < lasts + 2000
+
+
 async def test_a_throttled_tenant_gets_no_slot_in_any_process_until_the_time_has_passed(
     redis_url: str, governor: Governor
 ) -> None:
@@ -189,9 +225,9 @@ async def test_a_throttled_tenant_gets_no_slot_in_any_process_until_the_time_has
         elsewhere = Governor(second, "client")
 
         assert await elsewhere.room(TENANT, 5.0) == 0
-        assert 8.9 < await elsewhere.slot(TENANT, PATIENT) <= 9.0
+        assert 8.9 < (await elsewhere.slot(TENANT, PATIENT)).wait <= 9.0
         assert 8.9 < await elsewhere.pause(TENANT) <= 9.0
-        assert await elsewhere.slot(OTHER, 0) == 0
+        assert (await elsewhere.slot(OTHER, 0)).wait == 0
     finally:
         await second.aclose()
 
@@ -199,13 +235,13 @@ async def test_a_throttled_tenant_gets_no_slot_in_any_process_until_the_time_has
 async def test_without_a_retry_after_the_pause_is_a_whole_window(governor: Governor) -> None:
     await governor.throttle(TENANT, None)
 
-    assert 5.2 < await governor.slot(TENANT, PATIENT) <= 5.25
+    assert 5.2 < (await governor.slot(TENANT, PATIENT)).wait <= 5.25
 
 
 async def test_a_retry_after_of_zero_makes_no_storm(governor: Governor) -> None:
     await governor.throttle(TENANT, 0)
 
-    assert 0.9 < await governor.slot(TENANT, PATIENT) <= 1.0
+    assert 0.9 < (await governor.slot(TENANT, PATIENT)).wait <= 1.0
 
 
 async def test_a_shorter_pause_does_not_cut_a_longer_one_short(governor: Governor) -> None:
@@ -219,7 +255,7 @@ async def test_a_pause_does_not_forget_what_was_spent_before_it(governor: Govern
     await take(governor, 25)
     await governor.throttle(TENANT, 1.0)
 
-    assert await governor.slot(TENANT, PATIENT) > 5.0
+    assert (await governor.slot(TENANT, PATIENT)).wait > 5.0
 
 
 async def test_a_wiped_redis_opens_no_burst(governor: Governor, redis: Redis) -> None:
@@ -238,14 +274,14 @@ async def test_after_a_wipe_also_a_tenant_seen_later_in_the_window_waits_it_out(
     await redis.flushall()
     await governor.slot(TENANT, PATIENT)
 
-    assert await governor.slot(OTHER, PATIENT) > 5.0
+    assert (await governor.slot(OTHER, PATIENT)).wait > 5.0
 
 
 async def test_an_idle_tenant_is_not_taken_for_one_of_a_wiped_redis(governor: Governor, redis: Redis) -> None:
     await take(governor, 3)
     await redis.delete("governor:{client}:1001:slots")
 
-    assert await governor.slot(TENANT, 0) == 0
+    assert (await governor.slot(TENANT, 0)).wait == 0
 
 
 async def test_what_can_hold_nothing_back_any_more_is_forgotten(governor: Governor, redis: Redis) -> None:
@@ -262,7 +298,7 @@ async def test_a_script_that_redis_has_forgotten_is_sent_again(governor: Governo
     await take(governor, 1)
     await redis.script_flush()
 
-    assert await governor.slot(TENANT, 0) == 0
+    assert (await governor.slot(TENANT, 0)).wait == 0
 
 
 async def test_without_redis_nobody_gets_a_slot() -> None:
