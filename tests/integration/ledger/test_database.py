@@ -1,7 +1,9 @@
 """The ground of it all: no lost update, no repeated commit, exact instants and money, on both databases."""
 
 import asyncio
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -170,6 +172,22 @@ async def test_a_transaction_that_fails_changes_nothing(ledger: Ledger) -> None:
     tenant = await tenants.get(ledger, TENANT)
     assert tenant is not None
     assert tenant.name != "changed"
+
+
+async def test_on_sqlite_a_writing_transaction_holds_the_lock_before_its_first_read(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """Begun any later, it would read what another is about to change."""
+    ledger = await open_ledger(sqlite_url, tmp_path, Clock())
+
+    def another_tries(_connection: Connection) -> None:
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+        await ledger.transact(another_tries)
+    await ledger.read(another_tries)
+    await ledger.close()
 
 
 async def test_sqlite_is_set_to_lose_nothing(sqlite_url: str, tmp_path: Path) -> None:
