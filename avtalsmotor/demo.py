@@ -41,7 +41,7 @@ from common.ledger.records import Billing
 from common.queue.connections import connect_async
 from common.rules.policy import PolicyChoice
 from common.rules.reasons import Reason, explain
-from common.rules.states import Status
+from common.rules.states import Status, Step
 from common.settings import Settings
 
 BY = "demo"
@@ -50,6 +50,18 @@ NIGHT_WITHIN = 240.0
 LOOK_EVERY = 0.4
 FINANCE_OPENS_AFTER = 8
 """Seconds in which the sandbox' Fakturatjänster takes an invoice; the real one takes minutes to hours."""
+
+STEP_IN_WORDS = {Step.CREATE: "invoicing", Step.BOOKKEEP: "bookkeeping", Step.DELIVER: "delivery"}
+
+INTERRUPTED = 130
+"""The exit status of a command that Ctrl-C has ended."""
+
+WRONG = (
+    "doubled", "overlapping", "missing", "unexpected", "wrong_amount", "wrong_date", "wrong_booking", "wrong_delivery",
+)  # fmt: skip
+"""The ways to differ from the sandbox's story (sandbox/summary.py)."""
+
+SHOWN_AT_MOST = 20
 
 SAY_EVERY = 5.0
 """Seconds between two lines where the output is not a terminal."""
@@ -108,7 +120,7 @@ class _Night:
                 )
                 return self._with_roles(settings, server.url, url, story)
         finally:
-            fortnox.stop()
+            fortnox.stop(within=2.0)
 
     def _with_roles(self, settings: Settings, redis_url: str, url: str, story: Sequence[Mapping[str, Any]]) -> int:
         asyncio.run(prepare_ledger(settings))
@@ -119,15 +131,21 @@ class _Night:
             for role, command in ROLES.items():
                 roles.start(role, command)
             quiet = asyncio.run(self._watch(settings, redis_url, roles, started))
+            if self._stop.is_set():
+                self._console.print("Stopped in the middle of the night; nothing is kept of it.")
+                return INTERRUPTED
             verdict: Mapping[str, Any] = _ask("GET", f"{url}/_sandbox/summary")
             asyncio.run(self._sum_up(settings, redis_url, verdict, time.monotonic() - started))
             if quiet and sys.stdout.isatty() and not self._stop.is_set():
-                self._console.print(f"The sandbox Fortnox is still at {url}; Ctrl-C ends the demo.")
+                self._console.print(
+                    f"The sandbox Fortnox is still at {url} (its books: {url}/_sandbox/state). Ctrl-C ends the demo."
+                )
                 while not self._stop.wait(0.5):
                     roles.tend()
             return 0 if quiet and verdict["clean"] else 1
         finally:
-            roles.stop(within=30.0)
+            # Nothing of this night is kept, so nobody need wait for what is in hand.
+            roles.stop(within=2.0)
 
     def _introduce(self, story: Sequence[Mapping[str, Any]], evening: date) -> None:
         self._console.print(f"[bold]{len(story)} companies, the morning of {evening}[/bold]")
@@ -229,7 +247,9 @@ def _figure(number: int) -> str:
 
 
 def _queues(progress: Progress) -> str:
-    return "queues: " + ", ".join(f"{depth.queue} {depth.ready}+{depth.in_flight}" for depth in progress.queues)
+    return "queues (waiting + in hand): " + ", ".join(
+        f"{depth.queue} {depth.ready}+{depth.in_flight}" for depth in progress.queues
+    )
 
 
 async def _tell_what_waits(console: Console, ledger: Ledger, progress: Progress) -> None:
@@ -240,7 +260,7 @@ async def _tell_what_waits(console: Console, ledger: Ledger, progress: Progress)
     for company in progress.companies:
         for block in company.blocks:
             facts = {name: fact for name, fact in block.detail.items() if name != "x_uid"}
-            stopped = f"every {block.step.value}" if block.step else "everything"
+            stopped = STEP_IN_WORDS[block.step] if block.step else "everything"
             console.print(f"  {company.name}, {stopped} stopped: {explain(block.reason, **facts)}", markup=False)
         blocked = {block.reason for block in company.blocks}
         alike: dict[tuple[Status, Reason], list[Billing]] = defaultdict(list)
@@ -258,13 +278,18 @@ async def _tell_what_waits(console: Console, ledger: Ledger, progress: Progress)
 
 def _tell_verdict(console: Console, verdict: Mapping[str, Any]) -> None:
     if verdict["clean"]:
-        console.print("[bold green]The sandbox agrees:[/bold green] exactly one invoice for every period that was due.")
+        counts = verdict["counts"]
+        console.print(
+            "[bold green]The sandbox agrees:[/bold green] exactly one invoice for each of the"
+            f" {counts['created']} periods that its story expects one for, and none besides."
+        )
         return
     console.print("[bold red]The sandbox does not agree:[/bold red]")
-    for kind, entries in verdict.items():
-        if isinstance(entries, list):
-            for entry in entries:
-                console.print(f"  {kind}: {json.dumps(entry, ensure_ascii=False)}", markup=False)
+    wrong = [(kind, entry) for kind in WRONG for entry in verdict[kind]]
+    for kind, entry in wrong[:SHOWN_AT_MOST]:
+        console.print(f"  {kind}: {json.dumps(entry, ensure_ascii=False)}", markup=False)
+    if len(wrong) > SHOWN_AT_MOST:
+        console.print(f"  and {len(wrong) - SHOWN_AT_MOST} more")
 
 
 async def _add_companies(settings: Settings, redis_url: str, story: Sequence[Mapping[str, Any]]) -> None:

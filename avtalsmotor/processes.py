@@ -35,7 +35,7 @@ STEADY_AFTER = 60.0
 
 
 class StartFailed(Exception):  # noqa: N818 - what happened
-    """A process that everything else needs did not start. The message says what to do."""
+    """What everything else needs is not there or did not start. The message says what to do."""
 
 
 @dataclass
@@ -109,7 +109,7 @@ class Processes:
         """The roles that have died more than once: something keeps them from starting."""
         return [child.role for child in self._children if child.failures > 1]
 
-    def stop(self, within: float = 100.0) -> None:
+    def stop(self, within: float = 45.0) -> None:
         """SIGTERM to all, then waits; whoever has not stopped in time is killed."""
         for child in self._children:
             if child.process.poll() is None:

@@ -6,17 +6,15 @@ It makes nothing happen by itself: the producer and the workers that it starts d
 import asyncio
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
-import structlog
-
 from avtalsmotor.embedded import EmbeddedServer
-from avtalsmotor.processes import ROLES, Processes
+from avtalsmotor.processes import ROLES, Processes, StartFailed
 from common.ledger.database import open_ledger
+from common.queue.connections import connect_async
 from common.settings import Settings
-
-log = structlog.get_logger()
 
 TEND_EVERY = 0.5
 
@@ -24,15 +22,22 @@ TEND_EVERY = 0.5
 def up(settings: Settings) -> int:
     """Runs until SIGTERM or SIGINT; then every role finishes what it has in hand. Returns the exit status.
 
-    Raises EmbeddedError or LedgerError when the embedded server or the ledger cannot be had.
+    Raises StartFailed, EmbeddedError or LedgerError when the credentials, Redis or the ledger are not to be had.
     """
+    if not settings.has_credentials:
+        raise StartFailed(
+            "Nothing was started: the integration's credentials are not given. Set AVTALSMOTOR_FORTNOX_CLIENT_ID and"
+            " AVTALSMOTOR_FORTNOX_CLIENT_SECRET, and start again."
+        )
     with stop_on_signals() as stop, redis_for(settings) as (redis_url, tend_redis):
-        asyncio.run(prepare_ledger(settings))
+        asyncio.run(prepare(settings, redis_url))
         roles = Processes(environment_for(redis_url))
         try:
             for role, command in ROLES.items():
                 roles.start(role, command)
-            log.info("up", roles=len(ROLES), data_dir=str(settings.data_dir))
+            print(  # noqa: T201 - for the person who waits for it
+                f"Avtalsmotor runs: {len(ROLES)} roles, data in {settings.data_dir}. Ctrl-C stops it.", file=sys.stderr
+            )
             while not stop.wait(TEND_EVERY):
                 tend_redis()
                 roles.tend()
@@ -59,8 +64,15 @@ def environment_for(redis_url: str) -> Mapping[str, str]:
     return {"AVTALSMOTOR_REDIS_URL": redis_url}
 
 
+async def prepare(settings: Settings, redis_url: str) -> None:
+    """Sees that Redis answers, and makes the ledger or brings it up to this version, before the roles need them."""
+    async with connect_async(redis_url) as client:
+        await client.ping()
+    await prepare_ledger(settings)
+
+
 async def prepare_ledger(settings: Settings) -> None:
-    """Makes the ledger, or brings it up to this version, before the roles open it."""
+    """Makes the ledger, or brings it up to this version."""
     secret = settings.database_url
     url = secret.get_secret_value() if secret else None
     ledger = await open_ledger(url, settings.data_dir, settings.clock, migrate=True)

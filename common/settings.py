@@ -35,8 +35,9 @@ class Settings(BaseSettings):
     """How often a tenant's contracts are listed while nothing of it is under way."""
     fresh_seconds: float = Field(default=30.0, gt=0)
     """How old what was read of a contract or an invoice may be when a call with an effect is made (design 6, 7)."""
-    call_timeout: float = Field(default=60.0, gt=0)
-    """The longest time that one request to Fortnox may take, all phases together."""
+    call_timeout: float = Field(default=30.0, gt=0)
+    """The longest time that one request to Fortnox may take, all phases together. What a killed worker had called is
+    looked for after this and a margin."""
     rate_window: float = Field(default=5.25, gt=0)
     """The seconds in which at most 25 requests of a company are made: Fortnox' 5 and a margin for the network's jitter
     (design 9). Smaller only against a sandbox whose own window is scaled down."""
@@ -44,6 +45,13 @@ class Settings(BaseSettings):
     """Moves the product's clock, for a rehearsal against a sandbox whose clock is moved by as much."""
     log_level: str = "info"
     log_format: str = Field(default="console", pattern="^(console|json)$")
+
+    @field_validator("fortnox_api_url", "fortnox_auth_url", mode="before")
+    @classmethod
+    def _is_an_address(cls, url: object) -> object:
+        if isinstance(url, str) and urlsplit(url).scheme not in ("http", "https"):
+            raise ValueError("write the whole address, beginning with https://")
+        return url
 
     @field_validator("redis_url", "database_url", mode="before")
     @classmethod
@@ -60,6 +68,11 @@ class Settings(BaseSettings):
     def _auth_root(cls, url: str) -> str:
         parts = urlsplit(url.rstrip("/").removesuffix("/token"))
         return urlunsplit(parts._replace(path=parts.path or "/oauth-v1"))
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the integration's own credentials are given; without them no company can be reached."""
+        return bool(self.fortnox_client_id and self.fortnox_client_secret.get_secret_value())
 
     @cached_property
     def clock(self) -> Clock:

@@ -5,7 +5,9 @@ dropped, since the ledger remembers what is not done and the producer feeds it a
 """
 
 import asyncio
+import os
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import FrameType
@@ -27,6 +29,9 @@ from workers.runtime import Runtime, RuntimeOnce
 log = structlog.get_logger()
 
 M = TypeVar("M", bound=Message)
+
+STOP_MARGIN = 5.0
+"""Seconds beyond the longest call in which a worker that is told to stop has stopped."""
 
 THREADS: Mapping[str, int] = {"invoicing": 32, "bookkeeping": 32, "delivery": 32, "evidence": 16}
 """How many messages a process of the pool works at a time; a thread only waits for the event loop (engine notes
@@ -91,7 +96,7 @@ def start(settings: Settings, redis_url: str, pools: Collection[str], threads: i
     return start_worker(broker, queues=pools, threads=threads or sum(THREADS[pool] for pool in pools))
 
 
-def work(settings: Settings, redis_url: str, pools: Collection[str], *, stop_within: float = 90.0) -> None:
+def work(settings: Settings, redis_url: str, pools: Collection[str]) -> None:
     """Works the pools until SIGTERM or SIGINT; then finishes what is in hand and gives back what is not.
 
     Raises LedgerError or QueueUnreachable before the first message when the ledger or Redis cannot be used.
@@ -107,9 +112,13 @@ def work(settings: Settings, redis_url: str, pools: Collection[str], *, stop_wit
     worker = start(settings, redis_url, pools)
     log.info("worker_started", pools=sorted(pools))
     stop.wait()
-    worker.stop(timeout=int(stop_within * 1000))
+    worker.stop(timeout=int((settings.call_timeout + STOP_MARGIN) * 1000))
     worker.broker.close()
     log.info("worker_stopped", pools=sorted(pools))
+    # A thread that still tries to tell a Redis which is gone must not keep the process: the ledger has what it did.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _try(settings: Settings, redis_url: str) -> None:

@@ -19,7 +19,7 @@ from common.queue import doorbell
 from common.queue.connections import connect_async
 from common.settings import Settings
 
-LEASE_MARGIN = timedelta(seconds=30)
+LEASE_MARGIN = timedelta(seconds=15)
 """How much longer a lease lasts than the longest call: the time for the outcome's commit, and for a busy machine."""
 
 
