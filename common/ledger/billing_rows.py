@@ -1,4 +1,4 @@
-"""Reads billings and their attempts, for whoever shows, feeds or seeks. Changes nothing: `billings` does."""
+"""Reads billings and their attempts, for whoever shows, feeds or seeks. Changes nothing: `billing_changes` does."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """The words of the claim protocol: what a call came to, where that takes the billing, and why a claim was refused.
 
-Values only; `billings` acts on them.
+Values only; `claims` and `settling` act on them.
 """
 
 from collections.abc import Mapping

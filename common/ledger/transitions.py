@@ -1,4 +1,4 @@
-"""Where an outcome takes a billing: pure decisions, which `billings` carries out.
+"""Where an outcome takes a billing: pure decisions, which `settling`, `claims` and `by_person` carry out.
 
 No clock, no connection. Steps only go forward; what the policy leaves out or the invoice shows as done is passed over.
 """
@@ -144,6 +144,11 @@ def is_left_out(step: Step, billing: Billing, policy: Policy, *, handmade: bool)
 def is_held_for_tax(billing: Billing, policy: Policy, tax_reduction: str | None) -> bool:
     """ROT, RUT and green deductions wait for a person before they are booked or sent (design, section 7)."""
     return bool(tax_reduction) and not policy.allow_tax_reduction and Reason.TAX_REDUCTION not in billing.approved
+
+
+def waiting_again(billing: Billing, *, not_before: datetime | None = None) -> Landing:
+    """The same step once more, with nothing held against it."""
+    return _stay(billing, Status.WAITING, None, {}, not_before=not_before, failures=0)
 
 
 def _shows_done(step: Step, policy: Policy, invoice: Invoice) -> bool:

@@ -39,6 +39,8 @@ class Status(StrEnum):
 
 FINAL: frozenset[Status] = frozenset({Status.DONE, Status.SKIPPED, Status.VOIDED})
 OPEN: frozenset[Status] = frozenset(Status) - FINAL
+UNRESOLVED: frozenset[Status] = frozenset({Status.SEEKING, Status.IN_DOUBT})
+"""What a call has done is not known, or not wholly: only looking resolves it."""
 
 
 class Delivery(StrEnum):

@@ -1,0 +1,106 @@
+"""What a person may do with a billing that stands still: approve it, retry it, skip it (design, section 5).
+
+Nothing here may ever repeat a call that may have taken effect, however great the person's hurry; what is not possible
+is refused in words that say what to do.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from common.ids import BillingId
+from common.ledger import blocks
+from common.ledger.billing_changes import change, read_locked
+from common.ledger.billing_rows import billing_of
+from common.ledger.database import Ledger, instant_of
+from common.ledger.records import Billing
+from common.ledger.transitions import waiting_again
+from common.rules.states import FINAL, UNRESOLVED, Status
+
+
+class NotPossible(Exception):  # noqa: N818 - what a person is told, not a fault
+    """A person asked for what the billing's state does not allow. The message says why, and what to do."""
+
+
+async def approve(ledger: Ledger, billing: BillingId, by: str) -> Billing:
+    """A person's yes: HELD -> WAITING on the same step, and never held for that reason again.
+
+    Raises:
+      NotPossible: it is not held.
+    """
+
+    def work(connection: Connection) -> Billing:
+        row, current = _for_person(connection, ledger, billing)
+        if current.status is not Status.HELD:
+            raise NotPossible(
+                f"Billing {billing} cannot be approved: it is {current.status.value}, and only a held one waits for "
+                "a yes. See what it needs: avtalsmotor billings show"
+            )
+        yes = current.approved | {current.reason} if current.reason else current.approved
+        landing = waiting_again(current, not_before=current.not_before)
+        return change(connection, ledger, current, landing, by, "approved", instant_of(row.now), approved=yes)
+
+    return await ledger.transact(work)
+
+
+async def retry(ledger: Ledger, billing: BillingId, by: str) -> Billing:
+    """A person has mended it: PARKED -> WAITING on the same step; a blocked company's first is the probe (rule 7).
+
+    Also a waiting one that a block stops, which then becomes the probe; and one in doubt all of whose calls are known
+    to have done nothing.
+
+    Raises:
+      NotPossible: a call of it may have taken effect, or it is not stopped by anything that a retry could pass.
+    """
+
+    def work(connection: Connection) -> Billing:
+        row, current = _for_person(connection, ledger, billing)
+        if row.may_have_acted:
+            raise NotPossible(
+                f"Billing {billing} cannot be retried: a call of its step {current.step.value} may have taken effect, "
+                "and would be made twice. Look for the effect in Fortnox; what is found there decides it."
+            )
+        if current.status not in (Status.PARKED, Status.IN_DOUBT, Status.WAITING):
+            raise NotPossible(
+                f"Billing {billing} cannot be retried: it is {current.status.value}, not parked. "
+                "See what it needs: avtalsmotor billings show"
+            )
+        if current.status is Status.WAITING and not row.blocked:
+            raise NotPossible(
+                f"Billing {billing} cannot be retried: it is waiting already, and nothing stops it. It goes by itself."
+            )
+        probing = blocks.choose_probe(connection, current.tenant, current.step, billing)
+        action = "retried_as_probe" if probing else "retried"
+        return change(connection, ledger, current, waiting_again(current), by, action, instant_of(row.now))
+
+    return await ledger.transact(work)
+
+
+async def skip(ledger: Ledger, billing: BillingId, by: str, why: str) -> Billing:
+    """A person says that it is not to be finished -> SKIPPED; its period is not planned again.
+
+    Raises:
+      NotPossible: it is final already, or a call of it is under way or in doubt.
+    """
+
+    def work(connection: Connection) -> Billing:
+        row, current = _for_person(connection, ledger, billing)
+        if current.status in FINAL or current.status is Status.CLAIMED or current.status in UNRESOLVED:
+            raise NotPossible(
+                f"Billing {billing} cannot be skipped: it is {current.status.value}. "
+                "What is under way or in doubt must come to an end first; what is final stays."
+            )
+        landing = replace(waiting_again(current), status=Status.SKIPPED, detail={"why": why} if why else {})
+        if row.is_probe:
+            blocks.release_probe(connection, billing)
+        return change(connection, ledger, current, landing, by, "skipped", instant_of(row.now))
+
+    return await ledger.transact(work)
+
+
+def _for_person(connection: Connection, ledger: Ledger, billing: BillingId) -> tuple[Row[Any], Billing]:
+    row = read_locked(connection, ledger, billing)
+    if row is None:
+        raise NotPossible(f"Billing {billing} does not exist. List them: avtalsmotor billings list")
+    return row, billing_of(row)
