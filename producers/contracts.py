@@ -4,6 +4,7 @@ It only reads. What cannot be read because a scope is missing stays unknown and 
 """
 
 from collections.abc import Sequence
+from datetime import date
 
 import structlog
 
@@ -38,7 +39,7 @@ async def poll(ledger: Ledger, fortnox: Fortnox, tenant: Tenant) -> Sequence[Con
     await contracts.mirror(ledger, tenant.id, rows, complete=complete, started_at=listing.started_at)
     await tenants.note_listing(ledger, tenant.id, listing.started_at)
     if first_today:
-        facts = await read_facts(fortnox, tenant.id)
+        facts = await read_facts(fortnox, tenant.id, today)
         if facts is not None:
             await tenants.note_facts(ledger, tenant.id, facts, today)
     log.info("contracts_listed", tenant=tenant.id, contracts=len(rows), all=first_today)
@@ -52,13 +53,14 @@ async def note_newest_invoice(ledger: Ledger, fortnox: Fortnox, tenant: TenantId
     await tenants.see_invoices(ledger, tenant, newest or InvoiceNumber(0))
 
 
-async def read_facts(fortnox: Fortnox, tenant: TenantId) -> TenantFacts | None:
+async def read_facts(fortnox: Fortnox, tenant: TenantId, today: date) -> TenantFacts | None:
     """What decides about bookkeeping before an invoice is made: the locked period and the financial years.
 
     `None`: they could not be read now, and what was known of them stays. A refusal makes one of them unknown.
     """
     locked_until = None
     years = None
+    cash = False
     try:
         locked_until = await fortnox.locked_period(tenant)
     except errors.Rejected as refusal:
@@ -69,9 +71,10 @@ async def read_facts(fortnox: Fortnox, tenant: TenantId) -> TenantFacts | None:
     try:
         read = await fortnox.financial_years(tenant)
         years = tuple(Period(year.from_date, year.to_date) for year in read)
+        cash = any(year.from_date <= today <= year.to_date and year.accounting_method == "CASH" for year in read)
     except errors.Rejected as refusal:
         log.info("financial_years_unknown", tenant=tenant, answer=str(refusal))
     except errors.InDoubt as failure:
         log.warning("financial_years_not_read", tenant=tenant, error=str(failure))
         return None
-    return TenantFacts(locked_until=locked_until, years=years)
+    return TenantFacts(locked_until=locked_until, years=years, cash=cash)

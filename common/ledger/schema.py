@@ -83,6 +83,7 @@ tenants = Table(
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     Column("locked_until", Date),
     Column("years", Facts),
+    Column("cash", Boolean, nullable=False, server_default=text("false")),
     Column("facts_on", Date),
     Column("listed_at", Instant),
     Column("newest_invoice", BigInteger),

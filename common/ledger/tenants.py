@@ -81,7 +81,7 @@ async def note_facts(ledger: Ledger, tenant: TenantId, facts: TenantFacts, today
 
     def work(connection: Connection) -> None:
         years = None if facts.years is None else {str(year.start): str(year.end) for year in facts.years}
-        values = {"locked_until": facts.locked_until, "years": years, "facts_on": today}
+        values = {"locked_until": facts.locked_until, "years": years, "cash": facts.cash, "facts_on": today}
         connection.execute(update(tenants).where(tenants.c.id == tenant).values(values))
 
     await ledger.transact(work)
@@ -117,7 +117,7 @@ def tenant_of(row: Row[Any]) -> Tenant:
         id=row.id,
         name=row.name,
         paused=row.paused,
-        facts=TenantFacts(row.locked_until, _years_of(row.years)),
+        facts=TenantFacts(row.locked_until, _years_of(row.years), row.cash),
         facts_on=row.facts_on,
         listed_at=row.listed_at,
         newest_invoice=row.newest_invoice,

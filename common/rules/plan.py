@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -87,6 +88,8 @@ class TenantFacts:
 
     locked_until: date | None = None
     years: tuple[Period, ...] | None = None
+    cash: bool = False
+    """The cash method (kontantmetoden): invoices are booked when they are paid, so that none is bookkept here."""
 
 
 class Verdict(NamedTuple):
@@ -147,6 +150,8 @@ def plan(
       delivery_unsupported the way of delivery cannot be gone, or lacks what it needs
       due                  none of these
 
+    A company with the cash method is planned as if nobody had wished for bookkeeping (design, section 7).
+
     What is not known (a total, the years, earlier billings) is not held against a contract: Fortnox has the last word.
 
     Previews (`preview=True`, never inserted) are judged as on the day on which they would be planned if all before them
@@ -161,10 +166,18 @@ def plan(
     unknown = TenantFacts()
     for contract, policy, billed in contracts:
         allowed = facts.get(contract.tenant, unknown)
+        if allowed.cash:
+            policy = without_bookkeeping(policy)
         verdict = _verdict(contract, policy, billed, allowed, today)
         yield verdict
         if days > 0:
             yield from _previews(verdict, billed, allowed, today, today + timedelta(days=days))
+
+
+@cache
+def without_bookkeeping(policy: Policy) -> Policy:
+    """The same policy, but for the bookkeeping."""
+    return policy.model_copy(update={"bookkeep": False})
 
 
 _DELIVERIES = frozenset({Delivery.NONE, Delivery.EMAIL, Delivery.FINANCE})

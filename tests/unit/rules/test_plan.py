@@ -89,6 +89,12 @@ def periods(found: list[Verdict]) -> list[Period | None]:
 # What falls due
 
 
+def test_a_company_with_the_cash_method_is_planned_without_bookkeeping_whatever_was_wished() -> None:
+    locked = TenantFacts(locked_until=date(2026, 12, 31), cash=True)
+    found = verdict(policy=live(bookkeep=True, deliver="email"), facts=locked)
+    assert (found.outcome, found.policy.bookkeep, found.policy.deliver) == ("bill", False, Delivery.EMAIL)
+
+
 def test_a_period_that_is_due_is_billed() -> None:
     found = verdict()
     assert (found.reason, found.outcome, found.preview) == (Reason.DUE, "bill", False)

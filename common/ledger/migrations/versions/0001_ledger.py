@@ -27,6 +27,7 @@ CREATE TABLE tenants (
     paused BOOLEAN DEFAULT false NOT NULL,
     locked_until DATE,
     years TEXT,
+    cash BOOLEAN DEFAULT false NOT NULL,
     facts_on DATE,
     listed_at BIGINT,
     newest_invoice BIGINT,
