@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +158,7 @@ class _Night:
         deadline = time.monotonic() + START_WITHIN
         while True:
             try:
-                now = datetime.fromisoformat(_ask("GET", f"{url}/_sandbox/clock")["now"])
-                return (now - datetime.now(UTC)).total_seconds()
+                return float(_ask("GET", f"{url}/_sandbox/clock")["ahead"])
             except (urllib.error.URLError, ConnectionError) as error:
                 fortnox.tend()
                 if time.monotonic() > deadline or fortnox.died_at_start():

@@ -34,6 +34,10 @@ class Clock:
     def today(self) -> date:
         return self.now().date()
 
+    def ahead(self) -> float:
+        """Seconds by which it is ahead of real time (behind: negative), for a client that is to keep step with it."""
+        return (self.now() - real_now()).total_seconds()
+
     def set(self, instant: datetime) -> None:
         """Go to an instant; one without a zone is read as Stockholm's wall clock."""
         if instant.tzinfo is None:

@@ -110,7 +110,14 @@ class Control:
 
     async def clock(self, _: web.Request) -> web.Response:
         clock = self._world.clock
-        return _json({"now": clock.now().isoformat(), "today": clock.today().isoformat(), "frozen": clock.frozen})
+        return _json(
+            {
+                "now": clock.now().isoformat(),
+                "today": clock.today().isoformat(),
+                "frozen": clock.frozen,
+                "ahead": round(clock.ahead(), 3),
+            }
+        )
 
     async def change_clock(self, request: web.Request) -> web.Response:
         change = ClockChange.model_validate(await request.json())

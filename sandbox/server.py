@@ -114,6 +114,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(**vars(parser.parse_args(argv)))
 
 
+def _ready_line(running: Running) -> str:
+    clock = running.world.clock
+    said = f"sandbox ready: {running.url}, {len(running.world.companies)} companies"
+    ahead = round(clock.ahead())
+    return said if ahead == 0 else f"{said}, its clock at {clock.now():%Y-%m-%d %H:%M} ({ahead} s ahead)"
+
+
 async def _serve(world: World, host: str, port: int, *, json_line: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -121,7 +128,7 @@ async def _serve(world: World, host: str, port: int, *, json_line: bool) -> None
     running = await start(world, host, port)
     try:
         ready = {"ready": True, "url": running.url, "pid": os.getpid(), "companies": len(world.companies)}
-        line = json.dumps(ready) if json_line else f"sandbox ready: {running.url}, {len(world.companies)} companies"
+        line = json.dumps(ready) if json_line else _ready_line(running)
         print(line, flush=True)  # noqa: T201 - the parent process reads it
         await stop.wait()
     finally:

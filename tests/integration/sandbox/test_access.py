@@ -154,3 +154,10 @@ async def test_contracts_without_their_module_are_a_feature_that_is_not_availabl
 def _information(document: Any) -> dict[str, Any]:
     found: dict[str, Any] = document["ErrorInformation"]
     return found
+
+
+async def test_the_clock_tells_by_how_much_it_is_ahead_so_that_a_client_can_keep_step(sandbox: Sandbox) -> None:
+    told = await sandbox.control("GET", "clock")
+    moved = await sandbox.control("PUT", "clock", {"move": 86_400})
+    assert abs(told["ahead"]) < 60
+    assert 86_340 < moved["ahead"] < 86_460
