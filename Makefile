@@ -1,7 +1,9 @@
 # One command each; every target makes its own .venv first. Keeps to GNU make 3.81 (macOS).
-.PHONY: demo test lint bench clean
+.PHONY: install demo test lint bench clean
 
 BIN := .venv/bin
+
+install: .venv/.runtime
 
 demo: .venv/.runtime
 	$(BIN)/avtalsmotor demo
