@@ -260,7 +260,7 @@ def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
         if billing.step is Step.CREATE and billing.status in OPEN:
             return Reason.EARLIER_OPEN, {"earlier": str(billing.period), "status": billing.status.value}
     if interval is None or not spans(period, interval):
-        months = "not known" if interval is None else f"{interval} months"
+        months = "not known" if interval is None else _months(interval)
         return Reason.PERIOD_LENGTH, {"period": str(period), "interval": months}
     last = _to_follow(period, live)
     if last is not None and not follows(last.period, period):
@@ -268,11 +268,15 @@ def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
     if case.policy.catch_up == "hold":
         expected = max(case.due_on, due.anchor_of(period, case.policy))
         if add_months(expected, interval) < case.on:
-            return Reason.CATCH_UP, {"period": str(period), "expected": str(expected), "interval": f"{interval} months"}
+            return Reason.CATCH_UP, {"period": str(period), "expected": str(expected), "interval": _months(interval)}
     for billing in live:
         if not is_skipped_uninvoiced(billing) and case.on in (billing.created_on, billing.invoice_date):
             return Reason.ONE_A_DAY, {"period": str(period), "billed_today": str(billing.period)}
     return None
+
+
+def _months(interval: int) -> str:
+    return f"{interval} month" if interval == 1 else f"{interval} months"
 
 
 def _to_follow(period: Period, live: list[BilledView]) -> BilledView | None:

@@ -208,7 +208,7 @@ def test_a_period_does_not_wait_for_an_earlier_one_to_be_bookkept() -> None:
 def test_a_period_of_another_length_than_the_interval_is_held(period: Period) -> None:
     found = verdict(replace(CONTRACT, period=period))
     assert (found.reason, found.outcome) == (Reason.PERIOD_LENGTH, "hold")
-    assert found.detail == {"period": str(period), "interval": "1 months"}
+    assert found.detail == {"period": str(period), "interval": "1 month"}
 
 
 @pytest.mark.parametrize("interval", [None, 0, -1])
