@@ -188,6 +188,11 @@ def instant(value: datetime | None) -> str:
     return f"{value.astimezone(STOCKHOLM):%Y-%m-%d %H:%M:%S}" if value is not None else ""
 
 
+def minute(value: datetime | None) -> str:
+    """`2026-12-01 08:00`, Swedish time; empty for none."""
+    return f"{value.astimezone(STOCKHOLM):%Y-%m-%d %H:%M}" if value is not None else ""
+
+
 def age(value: timedelta | None) -> str:
     """`4 s`, `12 min`, `3 h`, `2 days`; empty for none."""
     if value is None:

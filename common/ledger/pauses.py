@@ -3,22 +3,78 @@
 The change takes the lock that every claim takes first: once it returns, no call leaves that was not under way before.
 """
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, Table, and_, select, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select, update
 
 from common.ids import ContractNumber, TenantId
 from common.ledger import audit
 from common.ledger.database import Ledger
+from common.ledger.schema import audit as entries
 from common.ledger.schema import bureau, contracts, tenants
 
 Level = Literal["bureau", "tenant", "contract"]
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stop by a person that holds now, as the audit tells of it."""
+
+    level: Level
+    tenant: TenantId | None
+    contract: ContractNumber | None
+    by: str
+    since: datetime
+    why: str
+    """Empty when the person gave no reason."""
+
+
 async def bureau_paused(ledger: Ledger) -> bool:
     """Whether the kill switch is on."""
     return bool((await ledger.fetch(_BUREAU))[0].paused)
+
+
+async def standing(ledger: Ledger, tenant: TenantId | None = None) -> list[Pause]:
+    """The pauses that hold now, of all or of what concerns one company: the bureau's, then by company and contract."""
+
+    def work(connection: Connection) -> list[Pause]:
+        stopped = _paused(connection, tenant)
+        if not stopped:
+            return []
+        companies = sorted({company for company, _ in stopped if company is not None})
+        newest = (
+            select(func.max(entries.c.id))
+            .where(or_(entries.c.tenant.is_(None), entries.c.tenant.in_(companies)), entries.c.action == "paused")
+            .group_by(entries.c.tenant, entries.c.contract)
+        )
+        told = {
+            (row.tenant, row.contract): row
+            for row in connection.execute(select(entries).where(entries.c.id.in_(newest)))
+        }
+        found: list[Pause] = []
+        for company, contract in stopped:
+            row = told[company, contract]
+            found.append(Pause(row.after["level"], company, contract, row.by, row.at, row.after["why"]))
+        return found
+
+    return await ledger.read(work)
+
+
+def _paused(connection: Connection, tenant: TenantId | None) -> list[tuple[TenantId | None, ContractNumber | None]]:
+    """What is paused, by company and contract; without either it is the bureau."""
+    of_tenants = select(tenants.c.id).where(tenants.c.paused.is_(True)).order_by(tenants.c.id)
+    of_contracts = select(contracts.c.tenant, contracts.c.number).where(contracts.c.paused.is_(True))
+    if tenant is not None:
+        of_tenants = of_tenants.where(tenants.c.id == tenant)
+        of_contracts = of_contracts.where(contracts.c.tenant == tenant)
+    whole: list[tuple[TenantId | None, ContractNumber | None]] = []
+    if connection.execute(_BUREAU).scalar_one():
+        whole.append((None, None))
+    whole += [(row.id, None) for row in connection.execute(of_tenants)]
+    parts = connection.execute(of_contracts.order_by(contracts.c.tenant, contracts.c.number))
+    return whole + [(row.tenant, row.number) for row in parts]
 
 
 async def pause(

@@ -5,6 +5,8 @@ from itertools import groupby
 
 import typer
 
+from avtalsmotor.cli.actions import stopped
+from avtalsmotor.cli.actions.history import line
 from avtalsmotor.cli.actions.known import known_billing, known_tenant
 from avtalsmotor.cli.failure import Failure, complain
 from avtalsmotor.cli.printing import (
@@ -148,11 +150,13 @@ async def show(number: int, as_json: bool) -> None:
         billing = await known_billing(ledger, number)
         calls = await billings.attempts(ledger, billing.id)
         trail = await audit.entries(ledger, billing=billing.id)
+        stops = stopped.ahead_of(billing, await stopped.of_companies(ledger, billing.tenant))
         names = await _names(ledger)
     if as_json:
         print_json(
             {
                 **as_dict(billing, names),
+                "blocks": [stopped.as_dict(stop) for stop in stops],
                 "policy": dict(billing.policy),
                 "attempts": [_as_attempt(call) for call in calls],
                 "audit": [_as_entry(entry) for entry in trail],
@@ -160,6 +164,9 @@ async def show(number: int, as_json: bool) -> None:
         )
         return
     print_table([Column("", whole=True), Column("")], [Row(pair) for pair in _facts(billing, names)])
+    if stops:
+        heading("What stops the company")
+        stopped.print_stops(stops)
     heading("Calls to Fortnox")
     if not calls:
         say("None.")
@@ -173,10 +180,8 @@ async def show(number: int, as_json: bool) -> None:
         [Row([instant(call.called_at), call.step.value, str(call.http_status or ""), _told(call)]) for call in calls],
     )
     heading("What happened to it")
-    print_table(
-        [Column("When", whole=True), Column("By", whole=True), Column("What", whole=True), Column("")],
-        [Row([instant(entry.at), entry.by, entry.action.replace("_", " "), _change(entry)]) for entry in trail],
-    )
+    for entry in trail:
+        say(line(entry, billing.currency))
 
 
 def _facts(billing: Billing, names: Mapping[TenantId, str]) -> list[tuple[str, str]]:
@@ -246,17 +251,6 @@ def _as_entry(entry: AuditEntry) -> dict[str, object]:
         "after": entry.after,
         "version": entry.version,
     }
-
-
-def _change(entry: AuditEntry) -> str:
-    """What is not as it was, `name: before -> after`."""
-    names = [*entry.before, *(name for name in entry.after if name not in entry.before)]
-    changes = []
-    for name in names:
-        before, after = entry.before.get(name), entry.after.get(name)
-        if before != after:
-            changes.append(f"{name}: {before} -> {after}" if before is not None else f"{name}: {after}")
-    return ", ".join(changes)
 
 
 async def approve(numbers: Sequence[int], tenant: int | None, reason: str | None) -> None:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from itertools import groupby
 
 from avtalsmotor.cli.actions import billings as billing_actions
+from avtalsmotor.cli.actions import pausing, stopped
 from avtalsmotor.cli.actions.known import known_contract, known_tenant, selected_tenants
 from avtalsmotor.cli.actions.plan import as_item, print_verdicts
 from avtalsmotor.cli.actions.policies import as_dict as policy_as_dict
 from avtalsmotor.cli.actions.policies import print_levels
-from avtalsmotor.cli.printing import Column, Row, heading, instant, money, print_json, print_table, say
+from avtalsmotor.cli.printing import Column, Row, count, heading, instant, money, print_json, print_table, say
 from avtalsmotor.cli.session import open_session
 from common.ids import TenantId
-from common.ledger import billings, contracts, policies
+from common.ledger import billings, contracts, pauses, policies
 from common.ledger.records import Contract
 from producers.planner import verdicts
 
@@ -90,6 +91,8 @@ async def show(number: int, contract_number: int, as_json: bool) -> None:
         contract = await known_contract(ledger, number, contract_number)
         view = contract.view
         levels = (await policies.load(ledger, view.tenant)).levels_of(view.tenant, view.template, view.number)
+        paused = pausing.on(await pauses.standing(ledger, view.tenant), view.tenant, view.number)
+        stops = await stopped.of_companies(ledger, view.tenant)
         made = await billings.find(ledger, tenant=view.tenant, contract=view.number)
         decided = [
             verdict
@@ -101,7 +104,9 @@ async def show(number: int, contract_number: int, as_json: bool) -> None:
         print_json(
             {
                 **_as_dict(contract, names),
-                "plan": [as_item(verdict, names) for verdict in decided],
+                "pauses": [pausing.as_dict(one) for one in paused],
+                "blocks": [stopped.as_dict(stop) for stop in stops],
+                "plan": [as_item(verdict, names, paused) for verdict in decided],
                 "billings": [billing_actions.as_dict(billing, names) for billing in made],
                 **policy_as_dict(levels),
             }
@@ -112,7 +117,8 @@ async def show(number: int, contract_number: int, as_json: bool) -> None:
         ("Contract", str(view.number)),
         ("Customer", f"{view.customer_name} ({view.customer_number})"),
         ("Status", view.status.lower() + (", paused" if contract.paused else "")),
-        ("Interval", f"{view.interval} months" if view.interval else "not known"),
+        *pausing.facts(paused),
+        ("Interval", count(view.interval, "month") if view.interval else "not known"),
         ("Invoices left", _left(contract) or "not known"),
         ("Period shown", str(view.period or "none")),
         ("Total", money(view.total, view.currency)),
@@ -120,7 +126,10 @@ async def show(number: int, contract_number: int, as_json: bool) -> None:
     ]
     print_table([Column("", whole=True), Column("")], [Row(pair) for pair in facts])
     heading("What happens now")
-    print_verdicts(decided, names)
+    print_verdicts(decided, names, paused)
+    if stops:
+        heading("What stops the company")
+        stopped.print_stops(stops)
     heading("Billings")
     if not made:
         say("None yet.")

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from itertools import groupby
 
+from avtalsmotor.cli.actions import pausing
 from avtalsmotor.cli.actions.known import selected_tenants
 from avtalsmotor.cli.actions.policies import in_short
 from avtalsmotor.cli.actions.reading import read_contracts
@@ -26,8 +27,10 @@ from avtalsmotor.cli.printing import (
 )
 from avtalsmotor.cli.session import open_session
 from common.ids import TenantId
+from common.ledger import pauses
+from common.ledger.pauses import Pause
 from common.ledger.records import Tenant
-from common.rules.plan import HOLDS, Verdict
+from common.rules.plan import HOLDS, Outcome, Verdict
 from common.rules.reasons import Reason, explain
 from producers.planner import verdicts
 
@@ -40,14 +43,15 @@ async def plan(number: int | None, on: date | None, days: int, as_json: bool, *,
             _warn_of_unread(companies, unread)
         tenant = TenantId(number) if number is not None else None
         decided = await verdicts(ledger, tenant, on or ledger.clock.today(), days)
+        paused = await pauses.standing(ledger, tenant)
         names = {company.id: company.name for company in companies}
     if as_json:
-        print_json([as_item(verdict, names) for verdict in decided])
+        print_json([as_item(verdict, names, paused) for verdict in decided])
     elif not companies:
         say("There are no companies yet. Add the first: avtalsmotor tenants add --tenant-id N")
     else:
         shown = _without_what_a_preview_tells(decided)
-        print_verdicts(shown, names)
+        print_verdicts(shown, names, paused)
         _sum_up(shown)
 
 
@@ -84,9 +88,10 @@ def _last_read(company: Tenant) -> str:
     return f"last read {instant(company.listed_at)}" if company.listed_at is not None else "never read"
 
 
-def as_item(verdict: Verdict, names: Mapping[TenantId, str]) -> dict[str, object]:
+def as_item(verdict: Verdict, names: Mapping[TenantId, str], paused: Sequence[Pause]) -> dict[str, object]:
     """A verdict as JSON shows it."""
     contract = verdict.contract
+    would, would_reason = would_be(verdict)
     return {
         "tenant": contract.tenant,
         "tenant_name": names.get(contract.tenant, ""),
@@ -104,12 +109,25 @@ def as_item(verdict: Verdict, names: Mapping[TenantId, str]) -> dict[str, object
         "outcome": verdict.outcome,
         "reason": verdict.reason,
         "why": explain(verdict.reason, **verdict.detail),
+        "would": would,
+        "would_reason": would_reason,
+        "paused_levels": [one.level for one in pausing.stopping(verdict, paused)],
         "preview": verdict.preview,
     }
 
 
-def print_verdicts(decided: Sequence[Verdict], names: Mapping[TenantId, str]) -> None:
-    """The verdicts, a table for each company."""
+def would_be(verdict: Verdict) -> tuple[Outcome | None, Reason | None]:
+    """What the outcome would be, and why, were a proposal live; `None` for what is live."""
+    if verdict.policy.mode == "live":
+        return None, None
+    if verdict.reason is not Reason.PROPOSAL:
+        return verdict.outcome, verdict.reason
+    reason = Reason(verdict.detail["verdict"])
+    return verdict._replace(reason=reason).outcome, reason
+
+
+def print_verdicts(decided: Sequence[Verdict], names: Mapping[TenantId, str], paused: Sequence[Pause]) -> None:
+    """The verdicts, a table for each company; of a proposal, first what would be invoiced, then what would be held."""
     columns = [
         Column("Contract", number=True),
         Column("Customer", cut=True),
@@ -120,12 +138,17 @@ def print_verdicts(decided: Sequence[Verdict], names: Mapping[TenantId, str]) ->
     ]
     for tenant, of_company in groupby(decided, lambda verdict: verdict.contract.tenant):
         heading(f"{names.get(tenant, '')} ({tenant})")
-        print_table(columns, [_row(verdict) for verdict in of_company])
+        print_table(columns, [_row(verdict, paused) for verdict in sorted(of_company, key=_group)])
 
 
-def _row(verdict: Verdict) -> Row:
+def _group(verdict: Verdict) -> int:
+    would, _ = would_be(verdict)
+    return 0 if would is None else ("bill", "hold", "none").index(would)
+
+
+def _row(verdict: Verdict, paused: Sequence[Pause]) -> Row:
     contract = verdict.contract
-    what, tone = _what_happens(verdict)
+    what, tone = _what_happens(verdict, paused)
     cells = [
         str(contract.number),
         contract.customer_name,
@@ -137,8 +160,13 @@ def _row(verdict: Verdict) -> Row:
     return Row(cells, tone)
 
 
-def _what_happens(verdict: Verdict) -> tuple[str, Tone]:
+_PAUSED = {"bureau": "the whole bureau is paused", "tenant": "the company is paused", "contract": "it is paused"}
+
+
+def _what_happens(verdict: Verdict, paused: Sequence[Pause]) -> tuple[str, Tone]:
     reason, facts = verdict.reason, dict(verdict.detail)
+    if stopping := pausing.stopping(verdict, paused):
+        return "nothing: " + "; ".join(f"{_PAUSED[one.level]} {pausing.told(one)}" for one in stopping), "quiet"
     if proposed := reason is Reason.PROPOSAL:
         reason = Reason(facts.pop("verdict"))
     would = "would be" if proposed else "will be" if verdict.preview else "is"
@@ -169,6 +197,16 @@ class _Sum:
         return count(self.number, unit) + (f", {amounts}" if amounts else "")
 
 
+_SUMS = (
+    "To invoice",
+    "Held for a yes",
+    "Would be invoiced, if live",
+    "Would be held for a yes, if live",
+    "Later",
+    "Nothing now",
+)
+
+
 def _sum_up(decided: Sequence[Verdict]) -> None:
     sums: dict[str, _Sum] = defaultdict(_Sum)
     for verdict in decided:
@@ -178,14 +216,16 @@ def _sum_up(decided: Sequence[Verdict]) -> None:
             sums["To invoice"].add(verdict)
         elif verdict.outcome == "hold":
             sums["Held for a yes"].add(verdict)
-        elif verdict.reason is Reason.PROPOSAL and verdict.detail.get("verdict") == Reason.DUE.value:
-            sums["To invoice if the company were live"].add(verdict)
+        elif would_be(verdict)[0] == "bill":
+            sums["Would be invoiced, if live"].add(verdict)
+        elif would_be(verdict)[0] == "hold":
+            sums["Would be held for a yes, if live"].add(verdict)
         else:
             sums["Nothing now"].add(verdict)
     if decided:
         say()
     else:
         say("No contract has been read yet.")
-    for what in ("To invoice", "To invoice if the company were live", "Held for a yes", "Later", "Nothing now"):
+    for what in _SUMS:
         if what in sums:
             say(f"{what}: {sums[what].told('period' if what == 'Later' else 'contract')}")

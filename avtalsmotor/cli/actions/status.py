@@ -3,18 +3,20 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 
-from avtalsmotor.cli.actions import figures
+from avtalsmotor.cli.actions import figures, pausing, stopped
+from avtalsmotor.cli.actions.stopped import Stop
 from avtalsmotor.cli.actions.tenants import mode_of
-from avtalsmotor.cli.printing import Column, Row, age, count, heading, instant, print_json, print_table, say
+from avtalsmotor.cli.printing import Column, Row, age, count, heading, minute, print_json, print_table, say
 from avtalsmotor.cli.session import data_directory, open_session, running_redis
 from common.ids import BillingId, ContractNumber, TenantId
-from common.ledger import billings, blocks, pauses, policies, tenants
+from common.ledger import billings, pauses, policies, tenants
 from common.ledger.database import Ledger
-from common.ledger.records import Billing, Block
+from common.ledger.pauses import Pause
+from common.ledger.records import Billing, Tenant
 from common.queue.connections import connect_async
 from common.queue.depth import QueueDepth, depths
 from common.rules.reasons import REASONS, Reason, explain
@@ -36,56 +38,97 @@ class Item:
     """`None`: at every step."""
     reason: Reason
     why: str
+    cure: str
     since: datetime | None
     billings: Sequence[BillingId]
     contracts: Sequence[ContractNumber]
 
+
+@dataclass(frozen=True)
+class Unread:
+    """A company whose contracts were never read, or not for so long that what falls due may be missed."""
+
+    tenant: TenantId
+    name: str
+    since: datetime | None
+    """The last reading; `None`: never."""
+
+    @property
+    def why(self) -> str:
+        read = f"were last read {minute(self.since)}" if self.since is not None else "have never been read"
+        return f"Its contracts {read}, so what falls due there may not be seen."
+
     @property
     def cure(self) -> str:
-        return REASONS[self.reason].cure
+        return f"See that `avtalsmotor up` runs, and that Fortnox is reachable: avtalsmotor plan --tenant {self.tenant}"
 
 
 async def status(as_json: bool) -> None:
     async with open_session() as (settings, ledger):
         companies = await tenants.every(ledger)
-        stopped = await pauses.bureau_paused(ledger)
+        paused = await pauses.standing(ledger)
+        now = await ledger.now()
         book = await policies.load(ledger)
         counted = await figures.read(ledger)
         names = {company.id: company.name for company in companies}
-        items = await needing_a_person(ledger, names)
+        stops = await stopped.of_companies(ledger)
+        items = await needing_a_person(ledger, names, stops)
         queues, why_not = await _queues(settings)
+    unread = _unread(companies, stops, now, timedelta(seconds=settings.poll_interval) * _POLLS_MISSED)
+    of_bureau = [one for one in paused if one.level == "bureau"]
     modes = {company.id: mode_of(company, book.policy_of(company.id)) for company in companies}
     if as_json:
         print_json(
             {
-                "bureau_paused": stopped,
+                "bureau_paused": bool(of_bureau),
+                "pauses": [pausing.as_dict(one) for one in paused],
                 "companies": [
-                    {"tenant": one.tenant, "name": one.name, "mode": modes[one.tenant], **one.as_dict()}
+                    {
+                        "tenant": one.tenant,
+                        "name": one.name,
+                        "mode": modes[one.tenant],
+                        "listed_at": one.listed_at,
+                        "listed_age": figures.read_age(one.listed_at, now),
+                        **one.as_dict(),
+                    }
                     for one in counted.values()
                 ],
                 "queues": [_as_queue(depth) for depth in queues] if why_not is None else None,
                 "queues_unknown": why_not,
-                "needs_person": [_as_item(item) for item in items],
+                "needs_person": [_as_item(item) for item in items] + [_as_unread(one) for one in unread],
             }
         )
         return
-    if stopped:
-        say("EVERYTHING IS PAUSED: nothing is called for any company until `avtalsmotor resume`.")
+    for pause in of_bureau:
+        say(f"EVERYTHING IS PAUSED {pausing.told(pause)}")
+        say("Nothing is called for any company until: avtalsmotor resume")
         say()
     if not companies:
         say("There are no companies yet. Add the first: avtalsmotor tenants add --tenant-id N")
-    figures.print_figures(list(counted.values()), [modes[one] for one in counted])
+    figures.print_figures(list(counted.values()), [modes[one] for one in counted], now)
     _print_queues(queues, why_not)
-    _print_items(items)
+    _print_pauses([one for one in paused if one.level != "bureau"], names)
+    _print_items(items, unread)
 
 
-async def needing_a_person(ledger: Ledger, names: Mapping[TenantId, str]) -> list[Item]:
+_POLLS_MISSED = 3
+"""After so many intervals without a reading, something is wrong."""
+
+
+def _unread(companies: Sequence[Tenant], stops: Sequence[Stop], now: datetime, limit: timedelta) -> list[Unread]:
+    """Those not read within the limit. A stop of everything in a company says already why, and is enough."""
+    told = {stop.block.tenant for stop in stops if stop.block.step is None}
+    return [
+        Unread(one.id, one.name, one.listed_at)
+        for one in companies
+        if one.id not in told and (one.listed_at is None or now - one.listed_at > limit)
+    ]
+
+
+async def needing_a_person(ledger: Ledger, names: Mapping[TenantId, str], stops: Sequence[Stop]) -> list[Item]:
     """Blocks first, each with the billings that it stops; then the others, by company, status, step and reason."""
-    stops = await blocks.every(ledger)
     standing = await billings.find(ledger, status=_FOR_A_PERSON)
-    under: dict[tuple[TenantId, Step | None, Reason], list[Billing]] = {
-        (stop.tenant, stop.step, stop.reason): [] for stop in stops
-    }
+    under: dict[tuple[TenantId, Step | None, Reason], list[Billing]] = {_key(stop): [] for stop in stops}
     groups: dict[tuple[TenantId, Status, Step, Reason], list[Billing]] = defaultdict(list)
     for billing in standing:
         if billing.reason is None:
@@ -97,7 +140,7 @@ async def needing_a_person(ledger: Ledger, names: Mapping[TenantId, str]) -> lis
                 break
         else:
             groups[billing.tenant, billing.status, billing.step, billing.reason].append(billing)
-    items = [_stop(stop, under[stop.tenant, stop.step, stop.reason], names) for stop in stops]
+    items = [_stop(stop, under[_key(stop)], names) for stop in stops]
     order = {status: place for place, status in enumerate(_FOR_A_PERSON)}
     for (tenant, status, step, reason), concerned in sorted(
         groups.items(), key=lambda group: (order[group[0][1]], group[0][0], group[0][2], group[0][3])
@@ -105,13 +148,19 @@ async def needing_a_person(ledger: Ledger, names: Mapping[TenantId, str]) -> lis
         # One billing is told with its own facts; of many, only what they have in common.
         facts = concerned[0].detail if len(concerned) == 1 else {}
         why = explain(reason, **facts)
-        items.append(Item(tenant, names[tenant], status, step, reason, why, None, *_numbers(concerned)))
+        cure = REASONS[reason].cure
+        items.append(Item(tenant, names[tenant], status, step, reason, why, cure, None, *_numbers(concerned)))
     return items
 
 
-def _stop(stop: Block, concerned: Sequence[Billing], names: Mapping[TenantId, str]) -> Item:
-    why = explain(stop.reason, **stop.detail)
-    return Item(stop.tenant, names[stop.tenant], None, stop.step, stop.reason, why, stop.since, *_numbers(concerned))
+def _key(stop: Stop) -> tuple[TenantId, Step | None, Reason]:
+    return stop.block.tenant, stop.block.step, stop.block.reason
+
+
+def _stop(stop: Stop, concerned: Sequence[Billing], names: Mapping[TenantId, str]) -> Item:
+    tenant, step, reason = _key(stop)
+    since = stop.block.since
+    return Item(tenant, names[tenant], None, step, reason, stop.why, stop.cure, since, *_numbers(concerned))
 
 
 def _numbers(concerned: Sequence[Billing]) -> tuple[list[BillingId], list[ContractNumber]]:
@@ -162,6 +211,22 @@ def _as_item(item: Item) -> dict[str, object]:
     }
 
 
+def _as_unread(unread: Unread) -> dict[str, object]:
+    """The same names as of every item; there is no billing and no step to it."""
+    return {
+        "tenant": unread.tenant,
+        "tenant_name": unread.name,
+        "status": "unread",
+        "step": None,
+        "reason": None,
+        "why": unread.why,
+        "cure": unread.cure,
+        "since": unread.since,
+        "billings": [],
+        "contracts": [],
+    }
+
+
 def _print_queues(queues: Sequence[QueueDepth], why_not: str | None) -> None:
     heading("Queues")
     if why_not is not None:
@@ -185,18 +250,39 @@ def _print_queues(queues: Sequence[QueueDepth], why_not: str | None) -> None:
     )
 
 
-def _print_items(items: Sequence[Item]) -> None:
+def _print_pauses(paused: Sequence[Pause], names: Mapping[TenantId, str]) -> None:
+    if paused:
+        heading("Paused")
+    for pause in paused:
+        say(f"{pausing.what(pause, names)}, {pausing.told(pause)}")
+        say(f"  Set it going again with: {pausing.end_of(pause)}")
+
+
+def _print_items(items: Sequence[Item], unread: Sequence[Unread]) -> None:
     heading("What needs a person")
-    if not items:
+    if not items and not unread:
         say("Nothing.")
     for item in items:
         say(f"{item.name} ({item.tenant}), {_standing(item)}: {item.why}")
         say(f"  {_concerned(item)}{item.cure}")
+    if len(unread) <= _TOLD:
+        for one in unread:
+            say(f"{one.name} ({one.tenant}): {one.why}")
+            say(f"  {one.cure}")
+    else:
+        _print_many_unread(unread)
+
+
+def _print_many_unread(unread: Sequence[Unread]) -> None:
+    # So many have one cause, and one of them shows it.
+    told = ", ".join(f"{one.name} ({one.tenant}, {minute(one.since) or 'never'})" for one in unread[:_TOLD])
+    say(f"{len(unread)} companies' contracts have not been read for long, so what falls due there may not be seen.")
+    say(f"  Last read: {told} and {len(unread) - _TOLD} more. {unread[0].cure}")
 
 
 def _standing(item: Item) -> str:
     if item.status is None:
-        return f"{item.step.value if item.step else 'everything'} stopped since {instant(item.since)}"
+        return f"{item.step.value if item.step else 'everything'} stopped since {minute(item.since)}"
     return f"{item.status.value.replace('_', ' ')} at {item.step.value if item.step else ''}"
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from avtalsmotor.cli.actions import figures
+from avtalsmotor.cli.actions import figures, pausing, stopped
 from avtalsmotor.cli.actions.known import known_tenant
 from avtalsmotor.cli.actions.policies import as_dict, in_short, print_levels, told
 from avtalsmotor.cli.printing import Column, Row, day, heading, instant, print_json, print_table, say
 from avtalsmotor.cli.session import open_session
-from common.ledger import blocks, policies, tenants
-from common.ledger.records import Block, Tenant
+from common.ledger import pauses, policies, tenants
+from common.ledger.pauses import Pause
+from common.ledger.records import Tenant
 from common.rules.policy import Policy
-from common.rules.reasons import REASONS, explain
 
 
 async def list_(as_json: bool) -> None:
@@ -66,7 +66,8 @@ async def show(number: int, as_json: bool) -> None:
     async with open_session() as (_, ledger):
         company = await known_tenant(ledger, number)
         levels = (await policies.load(ledger, company.id)).levels_of(company.id)
-        stops = await blocks.every(ledger, company.id)
+        stops = await stopped.of_companies(ledger, company.id)
+        paused = await pauses.standing(ledger, company.id)
         counted = (await figures.read(ledger))[company.id]
         policy = (await policies.load(ledger, company.id)).policy_of(company.id)
     if as_json:
@@ -81,28 +82,29 @@ async def show(number: int, as_json: bool) -> None:
                 "newest_invoice": company.newest_invoice,
                 "first_invoice_verified": company.creates_proven,
                 "figures": counted.as_dict(),
-                "blocks": [as_block(stop) for stop in stops],
+                "pauses": [pausing.as_dict(one) for one in paused],
+                "blocks": [stopped.as_dict(stop) for stop in stops],
                 **as_dict(levels),
             }
         )
         return
-    print_table([Column("", whole=True), Column("")], [Row(pair) for pair in _facts(company, policy)])
+    print_table([Column("", whole=True), Column("")], [Row(pair) for pair in _facts(company, policy, paused)])
     heading("Figures")
     figures.print_figures([counted])
     if stops:
         heading("What stops it")
-        for stop in stops:
-            say(f"{stop.step.value if stop.step else 'everything'}: {explain(stop.reason, **stop.detail)}")
-            say(f"  {REASONS[stop.reason].cure}")
+        stopped.print_stops(stops)
     heading("Rules")
     print_levels(levels)
 
 
-def _facts(company: Tenant, policy: Policy) -> Sequence[tuple[str, str]]:
+def _facts(company: Tenant, policy: Policy, paused: Sequence[Pause]) -> Sequence[tuple[str, str]]:
     years = company.facts.years
     return [
         ("Company", f"{company.name} ({company.id})"),
-        ("Mode", mode_of(company, policy)),
+        ("Mode", f"paused, otherwise {policy.mode}" if company.paused else policy.mode),
+        *pausing.facts(pausing.on(paused, company.id)),
+        *_paused_contracts(paused),
         ("Contracts last read", instant(company.listed_at) or "never"),
         ("Books locked until", day(company.facts.locked_until) or "not locked, or not known"),
         ("Financial years", ", ".join(map(str, years)) if years is not None else "not known"),
@@ -111,14 +113,5 @@ def _facts(company: Tenant, policy: Policy) -> Sequence[tuple[str, str]]:
     ]
 
 
-def as_block(block: Block) -> dict[str, object]:
-    """A block as JSON shows it."""
-    return {
-        "tenant": block.tenant,
-        "step": block.step,
-        "reason": block.reason,
-        "why": explain(block.reason, **block.detail),
-        "cure": REASONS[block.reason].cure,
-        "since": block.since,
-        "tried_first": block.probe,
-    }
+def _paused_contracts(paused: Sequence[Pause]) -> list[tuple[str, str]]:
+    return [(f"Paused, contract {one.contract}", pausing.told(one)) for one in paused if one.contract is not None]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from avtalsmotor.cli.session import user
 from common.ids import BillingId, TenantId
 from common.ledger import billings, blocks
 from common.ledger.billings import Answer, Park
@@ -86,6 +87,26 @@ async def test_a_billing_is_shown_with_its_calls_and_its_history(
     for told in ("Kan inte hitta kunden.", "code 2000433", "X-Uid abc-1", "Fortnox did nothing", "create, parked"):
         assert told in text
     assert "What to do" in text
+
+
+async def test_the_history_is_a_line_an_entry_in_words(bureau: Shell, planned: list[Billing], ledger: Ledger) -> None:
+    refused = Answer("rejected", http_status=400, code=2000433, message="Kan inte hitta kunden.", x_uid="abc-1")
+    await call(ledger, planned[0], refused, Park(Reason.REFUSED, {"message": "Kan inte hitta kunden."}))
+    await bureau("billings", "retry", planned[0].id)
+    await bureau("billings", "skip", planned[0].id, "--why", "invoiced by hand")
+    await bureau("billings", "approve", planned[2].id)
+    shown = (await bureau("billings", "show", planned[0].id)).out.split("What happened to it\n")[1].splitlines()
+    assert shown == [
+        "2026-12-01 06:00 test: planned, due 2026-12-01, 375.00 SEK",
+        "2026-12-01 06:00 test: taken up by a worker at create",
+        '2026-12-01 06:00 test: parked at create, Fortnox refused: "Kan inte hitta kunden."',
+        f"2026-12-01 06:00 {user()}: to be tried again, by a person, now at create, waiting",
+        f"2026-12-01 06:00 {user()}: skipped at create, why: invoiced by hand",
+    ]
+    held = (await bureau("billings", "show", planned[2].id)).out
+    assert "planned, due 2026-12-01, 0.00 SEK, held: the contract's total is zero" in held
+    assert "approved, now at create, waiting, a yes to: the contract's total is zero" in held
+    assert "{" not in held
 
 
 async def test_approving_sets_a_held_billing_waiting(bureau: Shell, planned: list[Billing], ledger: Ledger) -> None:

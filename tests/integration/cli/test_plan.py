@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from avtalsmotor.cli.session import user
 from common.ids import TenantId
 from common.ledger import billings
 from common.ledger.database import Ledger
@@ -66,6 +67,9 @@ async def test_an_item_tells_everything_that_a_bureau_asks(bureau: Shell, sandbo
             "outcome": "bill",
             "reason": "due",
             "why": "The period is due.",
+            "would": None,
+            "would_reason": None,
+            "paused_levels": [],
             "preview": False,
         }
     ]
@@ -89,13 +93,32 @@ async def test_the_table_says_in_words_what_happens(bureau: Shell, sandbox: Sand
 
 async def test_a_company_in_proposal_mode_is_shown_what_would_be(bureau: Shell, sandbox: Sandbox) -> None:
     await take_on(bureau, sandbox)
-    await sandbox.contract(**DECEMBER)
     await sandbox.contract(**DECEMBER, rows=FREE)
-    assert [(item["outcome"], item["reason"]) for item in await items(bureau)] == [("none", "proposal")] * 2
+    await sandbox.contract(period_start="2027-01-01", period_end="2027-01-31")
+    await sandbox.contract(**DECEMBER)
+    planned = await items(bureau)
+    assert [(item["outcome"], item["reason"]) for item in planned[:2]] == [("none", "proposal"), ("none", "not_yet")]
+    assert [(item["would"], item["would_reason"]) for item in planned] == [
+        ("hold", "amount_zero"),
+        ("none", "not_yet"),
+        ("bill", "due"),
+    ]
     shown = (await bureau("plan")).out
-    assert "would be invoiced" in shown
-    assert "would be held: the contract's total is zero" in shown
-    assert "To invoice if the company were live: 1 contract, 125.00 SEK" in shown
+    first, second, third = shown.splitlines()[3:6]
+    assert first.endswith("would be invoiced")
+    assert "would be held: the contract's total is zero" in second
+    assert third.endswith("nothing: the period is not due yet.")
+    assert "Would be invoiced, if live: 1 contract, 125.00 SEK" in shown
+    assert "Would be held for a yes, if live: 1 contract, 0.00 SEK" in shown
+    assert "Nothing now: 1 contract" in shown
+
+
+async def test_an_interval_of_one_month_is_told_in_the_singular(bureau: Shell, sandbox: Sandbox) -> None:
+    await take_on(bureau, sandbox, "--live")
+    await sandbox.contract(period_start="2026-08-01", period_end="2026-08-31")
+    shown = (await bureau("plan")).out + (await bureau("contracts", "show", TENANT, 1)).out
+    assert "interval: 1 month)" in shown
+    assert "1 months" not in shown
 
 
 async def test_planning_calls_nothing_with_an_effect_and_inserts_nothing(
@@ -229,7 +252,49 @@ async def test_a_paused_contract_is_planned_as_paused_until_it_is_resumed(bureau
     await sandbox.contract(**DECEMBER)
     await bureau("plan")
     assert (await bureau("contracts", "pause", TENANT, 1, "--why", "dispute")).status == 0
-    assert [item["reason"] for item in await items(bureau)] == ["paused"]
+    assert [(item["reason"], item["paused_levels"]) for item in await items(bureau)] == [("paused", ["contract"])]
     assert (await bureau("contracts", "list", "--json")).json[0]["paused"] is True
     assert (await bureau("contracts", "resume", TENANT, 1)).status == 0
     assert [item["reason"] for item in await items(bureau)] == ["due"]
+
+
+async def test_a_paused_row_says_at_which_level_it_is_paused_by_whom_and_why(bureau: Shell, sandbox: Sandbox) -> None:
+    await take_on(bureau, sandbox, "--live")
+    await sandbox.contract(**DECEMBER)
+    await bureau("plan")
+    await bureau("tenants", "pause", TENANT, "--why", "new owner")
+    await bureau("pause")
+    shown = (await bureau("plan")).out
+    since = "since 2026-12-01 06:00"
+    assert (
+        f"nothing: the whole bureau is paused by {user()} {since}; the company is paused by {user()} {since}" in shown
+    )
+    assert f"{since}: new owner" in shown
+
+
+async def test_the_end_of_a_contract_s_pause_says_what_stops_it_still(bureau: Shell, sandbox: Sandbox) -> None:
+    await take_on(bureau, sandbox)
+    await sandbox.contract(**DECEMBER)
+    await bureau("plan")
+    assert "Contract 1 of company 4711 was not paused" in (await bureau("contracts", "resume", TENANT, 1)).out
+    await bureau("contracts", "pause", TENANT, 1)
+    await bureau("tenants", "pause", TENANT)
+    answer = await bureau("contracts", "resume", TENANT, 1)
+    assert "is no longer paused." in answer.out
+    assert f"nothing is called for it until avtalsmotor tenants policy {TENANT} --live" in answer.out
+    assert f"is paused, so nothing happens until: avtalsmotor tenants resume {TENANT}" in answer.out
+
+
+async def test_a_contract_is_shown_with_who_paused_it_when_and_why(bureau: Shell, sandbox: Sandbox) -> None:
+    await take_on(bureau, sandbox, "--live")
+    for _ in range(2):
+        await sandbox.contract(**DECEMBER)
+    await bureau("plan")
+    await bureau("contracts", "pause", TENANT, 1, "--why", "an old dispute")
+    await bureau("contracts", "resume", TENANT, 1)
+    await bureau("contracts", "pause", TENANT, 1, "--why", "dispute")
+    [pause] = (await bureau("contracts", "show", TENANT, 1, "--json")).json["pauses"]
+    assert (pause["level"], pause["contract"], pause["by"], pause["why"]) == ("contract", 1, user(), "dispute")
+    text = (await bureau("contracts", "show", TENANT, 1)).out
+    assert f"Paused, the contract  by {user()} since 2026-12-01 06:00: dispute" in text
+    assert (await bureau("contracts", "show", TENANT, 2, "--json")).json["pauses"] == []

@@ -1,12 +1,14 @@
 """`avtalsmotor status`: figures, queues, and everything that needs a person, each thing once."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis.asyncio
 
+from avtalsmotor.cli.session import user
 from common.ids import BillingId, TenantId
-from common.ledger import billings, blocks
+from common.ledger import billings, blocks, tenants
 from common.ledger.billings import Park
 from common.ledger.database import Ledger
 from common.ledger.records import Billing
@@ -15,7 +17,7 @@ from common.queue.messages import CreateInvoice
 from common.rules.reasons import Reason
 from common.rules.states import Step
 from tests.integration.cli.conftest import Shell
-from tests.sandboxes import TENANT
+from tests.sandboxes import TENANT, Sandbox
 
 
 async def status(shell: Shell) -> dict[str, Any]:
@@ -27,6 +29,8 @@ async def status(shell: Shell) -> dict[str, Any]:
 
 async def test_the_figures_of_each_company_are_told(bureau: Shell, planned: list[Billing]) -> None:
     [company] = (await status(bureau))["companies"]
+    assert company.pop("listed_at").startswith("2026-12-01T05:00")
+    assert 0 <= company.pop("listed_age") < 60
     assert company == {
         "tenant": TENANT,
         "name": "Nordlunds IT-drift AB",
@@ -61,6 +65,7 @@ async def test_a_stop_of_a_company_is_one_item_with_all_that_it_stops(
         ("held", "amount_zero", [planned[2].id]),
     ]
     assert items[0]["cure"].startswith("Order the licence in Fortnox")
+    assert items[0]["cure"].endswith(f"Then type: avtalsmotor billings retry {planned[0].id}")
     shown = (await bureau("status")).out
     assert shown.count("lacks a licence") == 1
     assert "create stopped since 2026-12-01 06:00" in shown
@@ -111,7 +116,71 @@ async def test_without_a_queue_server_it_says_how_to_start_one(shell: Shell) -> 
 
 async def test_the_kill_switch_is_told_before_all_else(bureau: Shell, planned: list[Billing]) -> None:
     assert (await bureau("pause", "--why", "wrong price list")).status == 0
-    assert (await bureau("status")).out.startswith("EVERYTHING IS PAUSED")
-    assert (await status(bureau))["bureau_paused"] is True
+    shown = (await bureau("status")).out
+    assert shown.startswith(f"EVERYTHING IS PAUSED by {user()} since 2026-12-01 06:00: wrong price list\n")
+    told = await status(bureau)
+    assert told["bureau_paused"] is True
+    assert [(one["level"], one["why"]) for one in told["pauses"]] == [("bureau", "wrong price list")]
     assert (await bureau("resume")).status == 0
     assert (await status(bureau))["bureau_paused"] is False
+
+
+async def test_pauses_are_told_with_who_when_and_why(bureau: Shell, planned: list[Billing]) -> None:
+    await bureau("tenants", "pause", TENANT, "--why", "new owner")
+    await bureau("contracts", "pause", TENANT, 2)
+    told = (await status(bureau))["pauses"]
+    assert [(one["level"], one["tenant"], one["contract"], one["why"]) for one in told] == [
+        ("tenant", TENANT, None, "new owner"),
+        ("contract", TENANT, 2, ""),
+    ]
+    shown = (await bureau("status")).out
+    by = f"by {user()} since 2026-12-01 06:00"
+    assert f"Nordlunds IT-drift AB ({TENANT}), {by}: new owner\n" in shown
+    assert f"Contract 2 of Nordlunds IT-drift AB ({TENANT}), {by}\n" in shown
+    assert f"avtalsmotor contracts resume {TENANT} 2" in shown
+    await bureau("contracts", "resume", TENANT, 2)
+    assert [one["level"] for one in (await status(bureau))["pauses"]] == ["tenant"]
+
+
+async def test_a_company_never_read_needs_a_person(bureau: Shell, sandbox: Sandbox) -> None:
+    await sandbox.company(name="Nordlund")
+    await bureau("tenants", "add", "--tenant-id", TENANT)
+    [item] = (await status(bureau))["needs_person"]
+    assert (item["status"], item["tenant"], item["since"]) == ("unread", TENANT, None)
+    shown = (await bureau("status")).out
+    assert f"Nordlund ({TENANT}): Its contracts have never been read" in shown
+    assert f"that Fortnox is reachable: avtalsmotor plan --tenant {TENANT}" in shown
+    await bureau("plan")
+    assert (await status(bureau))["needs_person"] == []
+
+
+@pytest.mark.parametrize(("interval", "missed"), [("400", False), ("300", True)])
+async def test_a_company_not_read_for_three_poll_intervals_needs_a_person(
+    shell: Shell, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, interval: str, missed: bool
+) -> None:
+    await tenants.add(ledger, TenantId(TENANT), "Nordlund", "test")
+    await tenants.note_listing(ledger, TenantId(TENANT), await ledger.now() - timedelta(seconds=1000))
+    monkeypatch.setenv("AVTALSMOTOR_POLL_INTERVAL", interval)
+    told = await status(shell)
+    assert [item["status"] for item in told["needs_person"]] == ["unread"] * missed
+    assert told["companies"][0]["listed_age"] == pytest.approx(1000, abs=60)
+    shown = (await shell("status")).out
+    assert ("Its contracts were last read 2026-12-01 05:43" in shown) is missed
+    assert "16 min" in shown
+
+
+async def test_a_company_that_is_stopped_altogether_is_not_told_again_as_unread(shell: Shell, ledger: Ledger) -> None:
+    await tenants.add(ledger, TenantId(TENANT), "Nordlund", "test")
+    await blocks.put(ledger, TenantId(TENANT), None, Reason.TOKEN_DEAD, {}, "test")
+    assert [item["status"] for item in (await status(shell))["needs_person"]] == ["blocked"]
+
+
+async def test_many_companies_that_are_not_read_are_one_item_on_the_screen(shell: Shell, ledger: Ledger) -> None:
+    for number in range(1, 13):
+        await tenants.add(ledger, TenantId(number), f"Bolag {number:02}", "test")
+    assert len((await status(shell))["needs_person"]) == 12
+    shown = (await shell("status")).out
+    assert shown.count("that Fortnox is reachable") == 1
+    assert "12 companies' contracts have not been read for long" in shown
+    assert "Bolag 01 (1, never), " in shown
+    assert " and 4 more. See that" in shown

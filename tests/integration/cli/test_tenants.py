@@ -2,9 +2,13 @@
 
 import pytest
 
+from avtalsmotor.cli.session import user
 from common.ids import TenantId
-from common.ledger import audit, tenants
+from common.ledger import audit, billings, blocks, tenants
 from common.ledger.database import Ledger
+from common.ledger.records import Billing
+from common.rules.reasons import Reason
+from common.rules.states import Step
 from sandbox.books import CONTRACT_LICENCE
 from tests.integration.cli.conftest import Shell
 from tests.sandboxes import TENANT, Sandbox
@@ -172,20 +176,38 @@ async def test_with_redis_out_of_reach_a_company_is_added_with_a_warning(
     assert await added(ledger) == [f"Company {TENANT}"]
 
 
-async def test_resume_sets_a_company_live_and_says_so_in_the_audit_trail(
+async def test_resume_sets_a_company_live_that_is_a_proposal_and_not_paused(
     bureau: Shell, sandbox: Sandbox, ledger: Ledger
 ) -> None:
     await sandbox.company()
     await bureau("tenants", "add", "--tenant-id", TENANT)
+    answer = await bureau("tenants", "resume", TENANT)
+    assert answer.status == 0
+    assert "is live: its due contracts are invoiced" in answer.out
+    assert (await bureau("tenants", "list", "--json")).json[0]["mode"] == "live"
+    again = await bureau("tenants", "resume", TENANT, "--why", "to be sure")
+    assert "is live and was not paused, so nothing has changed." in again.out
+    assert "The reason is not kept" in again.err
+    trail = await audit.entries(ledger, tenant=TenantId(TENANT))
+    assert [entry.action for entry in trail] == ["tenant_added", "policy_changed"]
+
+
+@pytest.mark.parametrize(("said", "mode"), [((), "proposal"), (("--live",), "live")])
+async def test_resume_of_a_paused_company_keeps_its_mode_and_says_so_in_the_audit_trail(
+    bureau: Shell, sandbox: Sandbox, ledger: Ledger, said: tuple[str, ...], mode: str
+) -> None:
+    await sandbox.company()
+    await bureau("tenants", "add", "--tenant-id", TENANT, *said)
     await bureau("tenants", "pause", TENANT, "--why", "holiday")
     assert (await bureau("tenants", "list", "--json")).json[0]["paused"] is True
     answer = await bureau("tenants", "resume", TENANT, "--why", "back")
-    assert answer.status == 0
-    assert "is live" in answer.out
+    assert (answer.status, answer.err) == (0, "")
+    assert "is no longer paused. It is " + ("live" if said else "a proposal as before") in answer.out
+    assert (f"avtalsmotor tenants policy {TENANT} --live" in answer.out) is not bool(said)
     listed = (await bureau("tenants", "list", "--json")).json[0]
-    assert (listed["paused"], listed["mode"]) == (False, "live")
+    assert (listed["paused"], listed["mode"]) == (False, mode)
     trail = await audit.entries(ledger, tenant=TenantId(TENANT))
-    assert [entry.action for entry in trail] == ["tenant_added", "paused", "policy_changed", "resumed"]
+    assert [entry.action for entry in trail][-2:] == ["paused", "resumed"]
     assert trail[-1].after["why"] == "back"
     assert len({entry.by for entry in trail}) == 1
 
@@ -233,3 +255,71 @@ async def test_a_redis_that_dies_is_no_reason_to_add_nothing(
     with valkey() as url:
         monkeypatch.setenv("AVTALSMOTOR_REDIS_URL", url)
     assert (await bureau("tenants", "add", "--tenant-id", TENANT)).status == 0
+
+
+async def test_a_company_is_shown_with_who_paused_it_when_and_why(bureau: Shell, planned: list[Billing]) -> None:
+    await bureau("pause", "--why", "wrong price list")
+    await bureau("tenants", "pause", TENANT, "--why", "new owner")
+    await bureau("contracts", "pause", TENANT, 3)
+    told = (await bureau("tenants", "show", TENANT, "--json")).json["pauses"]
+    assert [(one["level"], one["contract"], one["by"], one["why"]) for one in told] == [
+        ("bureau", None, user(), "wrong price list"),
+        ("tenant", None, user(), "new owner"),
+        ("contract", 3, user(), ""),
+    ]
+    shown = (await bureau("tenants", "show", TENANT)).out
+    assert "paused, otherwise live" in shown
+    for line in ("wrong price list", "new owner"):
+        assert f"by {user()} since 2026-12-01 06:00: {line}" in shown
+    assert "Paused, contract 3" in shown
+
+
+async def test_a_second_pause_says_that_the_first_one_stands(bureau: Shell, planned: list[Billing]) -> None:
+    for words in (("pause",), ("tenants", "pause", TENANT), ("contracts", "pause", TENANT, 1)):
+        await bureau(*words, "--why", "the first reason")
+        again = await bureau(*words, "--why", "another")
+        assert again.status == 0
+        assert f"was paused already, by {user()} since 2026-12-01 06:00: the first reason." in again.out
+
+
+async def test_the_end_of_the_bureau_s_pause_reminds_of_what_stays_paused(
+    bureau: Shell, planned: list[Billing]
+) -> None:
+    assert "was not paused" in (await bureau("resume")).out
+    await bureau("pause")
+    await bureau("tenants", "pause", TENANT)
+    answer = await bureau("resume")
+    assert "The bureau is no longer paused." in answer.out
+    assert "paused by themselves stay so" in answer.out
+
+
+async def test_what_stops_a_company_is_shown_with_the_command_that_tries_it_again(
+    bureau: Shell, planned: list[Billing], ledger: Ledger
+) -> None:
+    await blocks.put(ledger, TenantId(TENANT), Step.CREATE, Reason.LICENCE_MISSING, {}, "test")
+    [stop] = (await bureau("tenants", "show", TENANT, "--json")).json["blocks"]
+    assert (stop["reason"], stop["retry"]) == ("licence_missing", planned[0].id)
+    command = f"Then type: avtalsmotor billings retry {planned[0].id}\n"
+    for words in (("tenants", "show", TENANT), ("contracts", "show", TENANT, 2), ("billings", "show", planned[1].id)):
+        shown = (await bureau(*words)).out
+        assert "create stopped since 2026-12-01 06:00: The company lacks a licence" in shown
+        assert command in shown
+    assert (await bureau("billings", "retry", planned[0].id)).status == 0
+    assert f"Billing {planned[0].id} is being tried now" in (await bureau("tenants", "show", TENANT)).out
+
+
+async def test_a_billing_parked_for_the_reason_is_the_one_to_retry(
+    bureau: Shell, planned: list[Billing], ledger: Ledger
+) -> None:
+    await billings.move(ledger, planned[1].id, Step.CREATE, billings.Park(Reason.LICENCE_MISSING), "test")
+    [stop] = (await bureau("contracts", "show", TENANT, 1, "--json")).json["blocks"]
+    assert stop["retry"] == planned[1].id
+    assert (await bureau("billings", "retry", stop["retry"])).status == 0
+
+
+async def test_a_stop_of_another_step_is_not_told_of_a_billing(
+    bureau: Shell, planned: list[Billing], ledger: Ledger
+) -> None:
+    await blocks.put(ledger, TenantId(TENANT), Step.DELIVER, Reason.BANK_DETAILS_MISSING, {}, "test")
+    assert (await bureau("billings", "show", planned[0].id, "--json")).json["blocks"] == []
+    assert len((await bureau("tenants", "show", TENANT, "--json")).json["blocks"]) == 1
