@@ -66,22 +66,30 @@ class Producer:
         self._polls = asyncio.Semaphore(POLLS_AT_ONCE)
         self._planned_on: date | None = None
         self._wake = asyncio.Event()
+        self._stopping = False
 
     async def run(self) -> None:
         """Works until it is cancelled."""
         log.info("producer_started")
+        self._stopping = False
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._poll_tenants(tasks))
             tasks.create_task(self._listen())
             tasks.create_task(self._feed())
             tasks.create_task(self._sweep())
+            try:
+                await asyncio.Event().wait()
+            finally:
+                # The group cancels each task once, and Redis' client loses that one if it comes as a send ends (it waits
+                # by `wait_for`, see `_rest`): the task then goes on to the end of its round.
+                self._stopping = True
 
     def poll_now(self) -> None:
         """Lists every tenant's contracts as soon as may be, whatever the interval."""
         self._next_poll.clear()
 
     async def _poll_tenants(self, tasks: asyncio.TaskGroup) -> None:
-        while True:
+        while not self._stopping:
             try:
                 everybody = await tenants.every(self._ledger)
                 await self._plan_new_day(everybody)
@@ -149,12 +157,12 @@ class Producer:
 
     async def _listen(self) -> None:
         async with Doorbell(self._redis, READY) as bell:
-            while True:
+            while not self._stopping:
                 await bell.wait(FEED_AT_LEAST_EVERY)
                 self._wake.set()
 
     async def _feed(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 stale = await self._feeder.admit(self._listed_at)
                 for tenant in stale:
@@ -174,7 +182,7 @@ class Producer:
 
     async def _sweep(self) -> None:
         """A claim past its lease is in doubt: whoever held it may or may not have made the call."""
-        while True:
+        while not self._stopping:
             try:
                 for billing in await billings.expired(self._ledger):
                     if await billings.take_over(self._ledger, billing.id):

@@ -52,6 +52,8 @@ WINDOW = 0.1
 WORKS_WITHIN = 30.0
 """Seconds of real time after which a scenario fails that has not come to rest."""
 
+STOPS_WITHIN = 10.0
+
 SOON = timedelta(minutes=6)
 """What goes on by itself within so long is waited for: on the virtual clock, which is moved there."""
 
@@ -166,7 +168,7 @@ class Bureau:
             raise AssertionError("\n".join(["not at rest:", *await self._unrest()])) from None
         finally:
             working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await _ended(working)
         return await read_progress(self.ledger, self.redis)
 
     async def looked_for(self) -> bool:
@@ -340,6 +342,14 @@ class Bureau:
 def lines(written: str) -> list[str]:
     """A hand-written list as `books` and `stands` give theirs: one entry a line, blanks as wide as one likes."""
     return [" ".join(line.split()) for line in written.strip().splitlines() if line.strip()]
+
+
+async def _ended(working: asyncio.Task[None]) -> None:
+    """A producer that is told to stop, stops: one that does not would go on in production, too."""
+    await asyncio.wait({working}, timeout=STOPS_WITHIN)
+    if not working.done():
+        stacks = [str(line) for task in asyncio.all_tasks() for line in (task.get_name(), *task.get_stack())]
+        raise AssertionError("\n".join(["the producer does not stop", *stacks]))
 
 
 def _plain_text(value: object) -> object:

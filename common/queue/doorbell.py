@@ -19,6 +19,7 @@ READY = "ready"
 
 _log = structlog.get_logger()
 
+_CANCEL_AGAIN = 0.1
 _RECONNECT_DELAY = 1.0
 _LISTEN_FOR = 15.0
 """Seconds after which a silent connection is asked whether it still lives (redis-py pings between two listenings)."""
@@ -57,16 +58,23 @@ class Doorbell:
         """Listen from now on. Without Redis the bell is silent until Redis is back."""
         subscribed = asyncio.Event()
         self._listening = asyncio.create_task(self._listen(subscribed), name=f"doorbell {self._name}")
-        await subscribed.wait()
+        try:
+            await subscribed.wait()
+        except asyncio.CancelledError:
+            await self._end()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._listening is not None:
+        await self._end()
+
+    async def _end(self) -> None:
+        # More than once if need be: Redis' client loses a cancellation that comes as a send ends.
+        while self._listening is not None and not self._listening.done():
             self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+            await asyncio.wait({self._listening}, timeout=_CANCEL_AGAIN)
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - the time-out is the point, not an error
         """Wait for a ring, at most `timeout` seconds; a ring since the last wait counts. True if it rang."""
