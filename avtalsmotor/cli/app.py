@@ -1,7 +1,7 @@
 """The tree of commands. Imports only what `--help` needs; every command imports what it does when it is called."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -16,7 +16,7 @@ Try it, with no account:      avtalsmotor demo
 For real, with AVTALSMOTOR_FORTNOX_CLIENT_ID and AVTALSMOTOR_FORTNOX_CLIENT_SECRET set:
   add a company               avtalsmotor tenants add --tenant-id N
   see what would happen       avtalsmotor plan
-  let it happen               avtalsmotor tenants resume N
+  let it happen               avtalsmotor tenants policy N --live
   run                         avtalsmotor up
 """
 
@@ -53,6 +53,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from common.ledger.audit import software_version
+
+        typer.echo(f"avtalsmotor {software_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version, and end.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
 
 for module in (roles, looking, stops):
     module.declare(app)

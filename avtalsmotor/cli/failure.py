@@ -64,6 +64,11 @@ def in_plain_words(error: BaseException) -> str | None:
     """What a user must know of a foreseeable error; `None` for a bug."""
     if isinstance(error, Failure):
         return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename is not None:
+        return (
+            f"The data directory cannot be used: {error.filename} is no directory, or lies in what is none. Nothing was"
+            " changed. Set AVTALSMOTOR_DATA_DIR to a directory, or to one that can be made; or move that file away."
+        )
     if isinstance(error, OSError) and error.filename is not None:
         return (
             f"{error.filename}: {error.strerror}. Nothing was changed."
@@ -88,6 +93,12 @@ def in_plain_words(error: BaseException) -> str | None:
         return (
             f"Redis did not answer ({error}). Nothing is lost: the ledger knows what is not done."
             " See that the server that AVTALSMOTOR_REDIS_URL names is up, and try again."
+        )
+    if isinstance(error, DBAPIError) and "malformed" in str(error.orig):
+        return (
+            f"The ledger's file is damaged ({error.orig}): ledger.sqlite3 in the directory that AVTALSMOTOR_DATA_DIR"
+            " names (else .avtalsmotor), or the file that AVTALSMOTOR_DATABASE_URL names. Stop everything that uses it,"
+            " and put back a backup of it."
         )
     if isinstance(error, DBAPIError):
         return (

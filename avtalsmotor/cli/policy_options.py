@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from common.rules.policy import PolicyChoice
@@ -220,6 +221,42 @@ def _refuse(wrong: list[PolicyOption], values: Mapping[str, object]) -> typer.Ba
     return typer.BadParameter(f"{said} Nothing was changed.")
 
 
+class PolicyCommand(TyperCommand):
+    """A command that refuses a rule said twice: who types `--live --proposal` must not get one of them by chance."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            _, _, typed = self.make_parser(ctx).parse_args(args=list(args))
+            names = [parameter.name for parameter in typed]
+            for option in OPTIONS:
+                if names.count(option.field) > 1:
+                    raise typer.BadParameter(f"{_once(option)} Nothing was changed.")
+        return super().parse_args(ctx, args)
+
+
+def _once(option: PolicyOption) -> str:
+    if option.wants:
+        return f"{option.flags} is said more than once. Say it once."
+    yes, no = option.flags.split("/")
+    return f"{yes} and {no} say one rule, which is said more than once. Say one of them, once."
+
+
+def _refuse_contradictions(values: Mapping[str, object]) -> None:
+    """Raises typer.BadParameter for rules that cannot be meant together."""
+    told = []
+    if "invoice_day" in values and "lead_days" in values:
+        told.append(
+            "--invoice-day and --lead-days both say on which day a contract is due. Say one: a fixed day of a month, or"
+            " so many days before."
+        )
+    if "invoice_month" in values and "invoice_day" not in values:
+        told.append("--invoice-month says in which month --invoice-day falls. Say the day too: --invoice-day N.")
+    if values.get("deliver") == "finance" and values.get("bookkeep") is False:
+        told.append("--deliver finance takes only invoices that are bookkept. Say --bookkeep, or another delivery.")
+    if told:
+        raise typer.BadParameter(f"{' '.join(told)} Nothing was changed.")
+
+
 def takes_policy(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command all policy options and `--unset`. It gets what was typed of them as its parameter `said`."""
     return _with(command, [*(option.parameter for option in OPTIONS), _UNSET])
@@ -243,6 +280,7 @@ def _with(command: Callable[..., None], added: Sequence[inspect.Parameter]) -> C
             for option, answer in answers.items()
             if answer is not None
         }
+        _refuse_contradictions(values)
         command(**typed, said=Said(values, tuple(unset)))
 
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept] + [*added]

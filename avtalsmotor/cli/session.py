@@ -7,7 +7,7 @@ long as it takes. It never migrates a PostgreSQL ledger by the way: that is `avt
 import contextlib
 import getpass
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ def read_settings() -> Settings:
     except ValidationError as error:
         raise Failure(
             "The settings cannot be used. "
-            + " ".join(_wrong(str(fault["loc"][0]), fault["msg"]) for fault in error.errors())
+            + " ".join(_wrong(str(fault["loc"][0]), fault["type"], fault.get("ctx", {})) for fault in error.errors())
             + " Correct or remove it, in the environment or in the file .env, and try again."
         ) from None
     if settings.redis_url and not _is_redis(settings.redis_url.get_secret_value()):
@@ -42,9 +42,18 @@ def read_settings() -> Settings:
     return settings
 
 
-def _wrong(field: str, why: str) -> str:
+def _wrong(field: str, kind: str, limits: Mapping[str, object]) -> str:
     # Without the value: some of them are secrets.
-    return f"AVTALSMOTOR_{field.upper()}: {why[:1].lower()}{why[1:]}."
+    match kind:
+        case "greater_than":
+            wanted = f"must be a number greater than {limits['gt']:g}"
+        case "float_parsing" | "float_type" | "finite_number":
+            wanted = "must be a number, with a point and no unit, such as 300 or 0.5"
+        case "string_pattern_mismatch" if field == "log_format":
+            wanted = "must be console or json"
+        case _:
+            wanted = "has a value that cannot be used"
+    return f"AVTALSMOTOR_{field.upper()} {wanted}."
 
 
 def _is_redis(url: str) -> bool:

@@ -35,7 +35,7 @@ async def approve(ledger: Ledger, billing: BillingId, by: str) -> Billing:
         if current.status is not Status.HELD:
             raise NotPossible(
                 f"Billing {billing} cannot be approved: it is {current.status.value}, and only a held one waits for "
-                "a yes. See what it needs: avtalsmotor billings show"
+                f"a yes. See what it needs: avtalsmotor billings show {billing}"
             )
         yes = current.approved | {current.reason} if current.reason else current.approved
         landing = waiting_again(current, not_before=current.not_before)
@@ -64,7 +64,7 @@ async def retry(ledger: Ledger, billing: BillingId, by: str) -> Billing:
         if current.status not in (Status.PARKED, Status.IN_DOUBT, Status.WAITING):
             raise NotPossible(
                 f"Billing {billing} cannot be retried: it is {current.status.value}, not parked. "
-                "See what it needs: avtalsmotor billings show"
+                f"See what it needs: avtalsmotor billings show {billing}"
             )
         if current.status is Status.WAITING and not row.blocked:
             raise NotPossible(

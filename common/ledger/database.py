@@ -136,8 +136,7 @@ async def open_ledger(url: str | None, data_dir: Path, clock: Clock, *, migrate:
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         await ledger.close()
         raise LedgerUnreachable(
-            f"The ledger cannot be opened: {_cause(error)}. It is {where}. "
-            "Check that the database runs and that AVTALSMOTOR_DATABASE_URL names it and a user who may create tables."
+            f"The ledger cannot be opened: {_cause(error)}. It is {where}. {_advice(address, _cause(error))}"
         ) from None
     return ledger
 
@@ -167,9 +166,28 @@ def _address(url: str | None, data_dir: Path) -> URL:
 def _where(address: URL) -> str:
     """The database in words, without its password, which a URL may also hold in its query."""
     if address.drivername.startswith("sqlite"):
-        return f"the file {address.database}"
+        path = Path(address.database or "").absolute()
+        return f"the file {path.name} in the directory {path.parent}"
     return (
         f"the PostgreSQL database {address.database!r} at {address.host or 'the local socket'}:{address.port or 5432}"
+    )
+
+
+def _advice(address: URL, cause: str) -> str:
+    """What to do about a ledger that cannot be opened."""
+    if address.drivername != "sqlite":
+        return (
+            "Check that the database runs and that AVTALSMOTOR_DATABASE_URL names it and a user who may create tables."
+        )
+    if "not a database" in cause or "malformed" in cause:
+        return (
+            "The file is damaged, or is something else than a ledger. Put back a backup of it, or name the right place"
+            " by AVTALSMOTOR_DATA_DIR or AVTALSMOTOR_DATABASE_URL. Do not begin with an empty ledger while invoices may"
+            " be under way: only the ledger knows of them."
+        )
+    return (
+        "Check that AVTALSMOTOR_DATA_DIR or AVTALSMOTOR_DATABASE_URL names the right place, and that you may write in"
+        " that directory."
     )
 
 

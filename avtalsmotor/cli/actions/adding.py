@@ -50,7 +50,7 @@ async def add(number: int, name: str | None, choice: PolicyChoice, *, check: boo
     else:
         say("Nothing is invoiced for it until it is live.")
         say(f"See what would be:  avtalsmotor plan --tenant {number}")
-        say(f"Set it going:       avtalsmotor tenants resume {number}")
+        say(f"Set it going:       avtalsmotor tenants policy {number} --live")
 
 
 @dataclass

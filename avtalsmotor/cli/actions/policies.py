@@ -1,14 +1,16 @@
 """Shows and changes the policy (regler) of the bureau, of a company, or of a contract."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import time
 from enum import Enum
 
 from avtalsmotor.cli.actions.known import known_contract, known_tenant
 from avtalsmotor.cli.policy_options import name_of
-from avtalsmotor.cli.printing import Column, Row, print_json, print_table, say
+from avtalsmotor.cli.printing import Column, Row, count, print_json, print_table, say
 from avtalsmotor.cli.session import open_session, user
-from common.ledger import policies
+from common.ledger import policies, tenants
+from common.ledger.policies import PolicyBook
+from common.ledger.records import Tenant
 from common.rules.policy import Policy, PolicyChoice, decided_by, resolve
 
 WHEN_IT_ACTS = (
@@ -20,10 +22,41 @@ WHEN_IT_ACTS = (
 async def of_bureau(choice: PolicyChoice, unsaid: Collection[str], as_json: bool) -> None:
     async with open_session() as (_, ledger):
         changed = _says(choice, unsaid)
+        before = await policies.load(ledger)
         if changed:
             await policies.change(ledger, "bureau", choice, user(), unsay=unsaid)
+        after = await policies.load(ledger)
+        companies = await tenants.every(ledger)
         levels = {"bureau": await policies.get(ledger, "bureau")}
-    _print({}, levels, changed, as_json)
+    if not changed:
+        _print({}, levels, changed, as_json)
+        return
+    live, proposal = (_turned(companies, before, after, mode) for mode in ("live", "proposal"))
+    turned = {"became_live": [one.id for one in live], "became_proposal": [one.id for one in proposal]}
+    _print(turned, levels, changed, as_json)
+    if as_json:
+        return
+    if live:
+        paused = sum(one.paused for one in live)
+        but = f" ({count(paused, 'of them is', 'of them are')} paused, and stays so)" if paused else ""
+        say(f"{count(len(live), 'company becomes', 'companies become')} live by it{but}: {_named(live)}.")
+    elif choice.mode == "live":
+        say("No company becomes live by it: each is live already, or says for itself that it is a proposal.")
+    if proposal:
+        say(f"{count(len(proposal), 'company becomes', 'companies become')} a proposal by it: {_named(proposal)}.")
+
+
+def _turned(companies: Sequence[Tenant], before: PolicyBook, after: PolicyBook, mode: str) -> list[Tenant]:
+    """The companies that have the mode after a change, and had the other before."""
+    return [one for one in companies if before.policy_of(one.id).mode != mode == after.policy_of(one.id).mode]
+
+
+_NAMED = 8
+
+
+def _named(companies: Sequence[Tenant]) -> str:
+    told = ", ".join(f"{one.name} ({one.id})" for one in companies[:_NAMED])
+    return f"{told} and {len(companies) - _NAMED} more" if len(companies) > _NAMED else told
 
 
 async def of_tenant(number: int, choice: PolicyChoice, unsaid: Collection[str], as_json: bool) -> None:

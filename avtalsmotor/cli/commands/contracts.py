@@ -4,7 +4,7 @@ import typer
 
 from avtalsmotor.cli.failure import run
 from avtalsmotor.cli.options import AsJson, ByTenant, Contract, Tenant, Why
-from avtalsmotor.cli.policy_options import Said, takes_policy
+from avtalsmotor.cli.policy_options import PolicyCommand, Said, takes_policy
 
 app = typer.Typer(help="The contracts (avtal): look, choose rules, pause.", no_args_is_help=True)
 
@@ -25,7 +25,7 @@ def show(tenant: Tenant, contract: Contract, as_json: AsJson = False) -> None:
     run(contracts.show(tenant, contract, as_json))
 
 
-@app.command()
+@app.command(cls=PolicyCommand)
 @takes_policy
 def policy(tenant: Tenant, contract: Contract, said: Said, as_json: AsJson = False) -> None:
     """Show or change the rules of one contract.
@@ -48,7 +48,10 @@ def pause(tenant: Tenant, contract: Contract, why: Why = "") -> None:
 
 @app.command()
 def resume(tenant: Tenant, contract: Contract, why: Why = "") -> None:
-    """End the pause of one contract."""
+    """End the pause of one contract.
+
+    Its rules stay as they were, and so does a pause of the company or the bureau.
+    """
     from avtalsmotor.cli.actions import stops
 
     run(stops.resume_contract(tenant, contract, why))

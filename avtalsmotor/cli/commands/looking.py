@@ -6,7 +6,7 @@ import typer
 
 from avtalsmotor.cli.failure import run
 from avtalsmotor.cli.options import AsJson, ByTenant, OnDay
-from avtalsmotor.cli.policy_options import Said, takes_policy
+from avtalsmotor.cli.policy_options import PolicyCommand, Said, takes_policy
 
 
 @takes_policy
@@ -57,6 +57,6 @@ def status(as_json: AsJson = False) -> None:
 
 
 def declare(app: typer.Typer) -> None:
-    app.command()(policy)
+    app.command(cls=PolicyCommand)(policy)
     app.command()(plan)
     app.command()(status)

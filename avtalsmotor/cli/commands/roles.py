@@ -42,7 +42,7 @@ def up() -> None:
     Producer and all workers in one process tree, on an embedded queue server unless AVTALSMOTOR_REDIS_URL names one,
     and a ledger in AVTALSMOTOR_DATA_DIR unless AVTALSMOTOR_DATABASE_URL names one. Ctrl-C lets what is in hand finish.
 
-    Nothing is invoiced for a company until it is live: see `avtalsmotor plan` and `avtalsmotor tenants resume`.
+    Nothing is invoiced for a company until it is live: see `avtalsmotor plan` and `tenants policy N --live`.
     """
     from avtalsmotor.cli.actions import roles
 

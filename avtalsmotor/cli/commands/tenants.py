@@ -6,12 +6,12 @@ import typer
 
 from avtalsmotor.cli.failure import run
 from avtalsmotor.cli.options import AsJson, Tenant, Why
-from avtalsmotor.cli.policy_options import Said, takes_first_policy, takes_policy
+from avtalsmotor.cli.policy_options import PolicyCommand, Said, takes_first_policy, takes_policy
 
 app = typer.Typer(help="The companies (klientföretag): add, look, choose rules, pause.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(cls=PolicyCommand)
 @takes_first_policy
 def add(
     tenant_id: Annotated[
@@ -29,7 +29,7 @@ def add(
     """Add a company, and say how its contracts are to be invoiced.
 
     Asks Fortnox for the company first. Without --live nothing is invoiced: `avtalsmotor plan` shows what would be, and
-    `avtalsmotor tenants resume N` sets it going.
+    `avtalsmotor tenants policy N --live` sets it going.
 
     \b
     avtalsmotor tenants add --tenant-id 12345
@@ -56,7 +56,7 @@ def show(tenant: Tenant, as_json: AsJson = False) -> None:
     run(tenants.show(tenant, as_json))
 
 
-@app.command()
+@app.command(cls=PolicyCommand)
 @takes_policy
 def policy(tenant: Tenant, said: Said, as_json: AsJson = False) -> None:
     """Show or change the rules of one company.
@@ -80,9 +80,10 @@ def pause(tenant: Tenant, why: Why = "") -> None:
 
 @app.command()
 def resume(tenant: Tenant, why: Why = "") -> None:
-    """Set one company going: ends its pause, and sets it live.
+    """End the pause of one company.
 
-    From now on its due contracts are invoiced for real. See `avtalsmotor plan --tenant N` first.
+    Its mode stays as it was: a proposal is still a proposal. One that is a proposal and not paused is set live, as by
+    `avtalsmotor tenants policy N --live`. See `avtalsmotor plan --tenant N` first.
     """
     from avtalsmotor.cli.actions import stops
 

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ NOWHERE = "127.0.0.1:9"
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("AVTALSMOTOR_POLL_INTERVAL", "-1", "AVTALSMOTOR_POLL_INTERVAL: input should be greater than 0"),
-        ("AVTALSMOTOR_POLL_INTERVAL", "often", "AVTALSMOTOR_POLL_INTERVAL: input should be a valid number"),
-        ("AVTALSMOTOR_LOG_FORMAT", "xml", "AVTALSMOTOR_LOG_FORMAT"),
+        ("AVTALSMOTOR_POLL_INTERVAL", "-1", "AVTALSMOTOR_POLL_INTERVAL must be a number greater than 0."),
+        ("AVTALSMOTOR_POLL_INTERVAL", "often", "AVTALSMOTOR_POLL_INTERVAL must be a number, with a point and no unit"),
+        ("AVTALSMOTOR_LOG_FORMAT", "xml", "AVTALSMOTOR_LOG_FORMAT must be console or json."),
         ("AVTALSMOTOR_LOG_LEVEL", "chatty", "AVTALSMOTOR_LOG_LEVEL is not known. Set it to debug, info"),
         ("AVTALSMOTOR_REDIS_URL", "localhost:6379", "AVTALSMOTOR_REDIS_URL is not the address of a Redis server"),
         ("AVTALSMOTOR_DATABASE_URL", "mysql://db/avtal", "AVTALSMOTOR_DATABASE_URL"),
@@ -124,3 +125,49 @@ def test_a_person_without_a_name_still_stands_in_the_audit_trail(shell: Shell, m
 
     monkeypatch.setattr("getpass.getuser", nobody)
     assert user() == f"uid {os.getuid()}"
+
+
+def test_a_data_directory_that_is_a_file_is_named_with_what_to_do(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("AVTALSMOTOR_DATABASE_URL")
+    monkeypatch.setenv("AVTALSMOTOR_DATA_DIR", str(tmp_path / "file"))
+    answer = shell.type("status")
+    assert answer.status == 1
+    assert f"The data directory cannot be used: {tmp_path / 'file'} is no directory" in answer.err
+    assert "Set AVTALSMOTOR_DATA_DIR to a directory" in answer.err
+
+
+def test_a_damaged_ledger_is_named_with_its_directory_and_what_to_do(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "ledger.sqlite3").write_bytes(b"no ledger at all " * 100)
+    monkeypatch.delenv("AVTALSMOTOR_DATABASE_URL")
+    answer = shell.type("status")
+    assert answer.status == 1
+    assert f"It is the file ledger.sqlite3 in the directory {tmp_path / 'data'}. The file is damaged" in answer.err
+    assert "Put back a backup of it" in answer.err
+    assert "the database runs" not in answer.err
+
+
+def test_a_ledger_that_is_found_damaged_half_way_is_told_as_such(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("AVTALSMOTOR_DATABASE_URL")
+    assert shell.type("tenants", "list").status == 0
+    path = tmp_path / "data" / "ledger.sqlite3"
+    # The first page, with the schema, is whole; what the tables hold is not.
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    answer = shell.type("status")
+    assert answer.status == 1
+    assert "malformed" in answer.err
+    assert "AVTALSMOTOR_DATA_DIR" in answer.err
+    assert "put back a backup of it" in answer.err.lower()
+
+
+def test_the_version_is_the_installed_one(shell: Shell) -> None:
+    answer = shell.type("--version")
+    assert (answer.status, answer.out) == (0, f"avtalsmotor {version('avtalsmotor')}\n")

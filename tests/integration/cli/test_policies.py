@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from common.ids import TenantId
 from common.ledger import audit, policies
 from common.ledger.database import Ledger
@@ -88,3 +90,53 @@ async def test_a_contract_never_read_has_no_policy_to_change(bureau: Shell, plan
     assert answer.status == 1
     assert f"Contract 4711 of company {TENANT} has never been read from Fortnox." in answer.err
     assert f"avtalsmotor plan --tenant {TENANT}" in answer.err
+
+
+async def test_the_bureau_says_which_companies_become_live_by_its_mode(shell: Shell, ledger: Ledger) -> None:
+    for number, said in ((1, ()), (2, ()), (3, ("--live",)), (4, ("--proposal",))):
+        words = ("tenants", "add", "--tenant-id", number, "--name", f"Bolag {number}", "--no-check")
+        assert (await shell(*words, *said)).status == 0
+    await shell("tenants", "pause", 2)
+    answer = await shell("policy", "--live")
+    assert "2 companies become live by it (1 of them is paused, and stays so): Bolag 1 (1), Bolag 2 (2)." in answer.out
+    assert "No company becomes live by it" in (await shell("policy", "--live")).out
+    assert (
+        "2 companies become a proposal by it: Bolag 1 (1), Bolag 2 (2)."
+        in (await shell("policy", "--unset", "mode")).out
+    )
+    assert (await shell("policy", "--live", "--json")).json["became_live"] == [1, 2]
+    assert "becomes" not in (await shell("policy", "--bookkeep")).out
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (("--live", "--proposal"), "--live and --proposal say one rule, which is said more than once."),
+        (("--no-bookkeep", "--bookkeep"), "--bookkeep and --no-bookkeep say one rule"),
+        (("--allow-zero", "--hold-zero"), "--allow-zero and --hold-zero say one rule"),
+        (("--deliver", "email", "--deliver", "none"), "--deliver is said more than once."),
+        (("--invoice-month", "before"), "Say the day too: --invoice-day N."),
+        (("--invoice-day", "25", "--lead-days", "5"), "--invoice-day and --lead-days both say on which day"),
+        (("--deliver", "finance", "--no-bookkeep"), "takes only invoices that are bookkept"),
+    ],
+)
+@pytest.mark.parametrize("command", [("policy",), ("tenants", "policy", 1), ("contracts", "policy", 1, 1)])
+def test_rules_that_contradict_each_other_are_a_usage_error_and_open_nothing(
+    command: tuple[str | int, ...], typed: tuple[str, ...], told: str
+) -> None:
+    answer = Shell().type(*command, *typed)
+    assert answer.status == 2
+    assert told in answer.err
+    assert "Nothing was changed." in answer.err
+
+
+def test_a_company_is_not_added_with_rules_that_contradict_each_other() -> None:
+    answer = Shell().type("tenants", "add", "--tenant-id", 1, "--live", "--proposal")
+    assert answer.status == 2
+    assert "--live and --proposal say one rule" in answer.err
+
+
+def test_help_names_one_way_to_set_a_company_live() -> None:
+    shown = "".join(Shell().type(*words, "--help").out for words in ((), ("tenants", "add"), ("up",)))
+    assert " ".join(shown.split()).count("tenants policy N --live") == 3
+    assert "tenants resume" not in shown

@@ -30,7 +30,7 @@ async def test_a_company_is_added_under_its_name_in_fortnox(bureau: Shell, sandb
     answer = await bureau("tenants", "add", "--tenant-id", TENANT)
     assert (answer.status, answer.err) == (0, "")
     assert answer.out.startswith(f"Added Nordlunds IT-drift AB ({TENANT}), with 1 active contract.\n")
-    assert f"avtalsmotor tenants resume {TENANT}" in answer.out
+    assert f"avtalsmotor tenants policy {TENANT} --live" in answer.out
     assert await added(ledger) == ["Nordlunds IT-drift AB"]
 
 
