@@ -80,8 +80,8 @@ class Producer:
             try:
                 await asyncio.Event().wait()
             finally:
-                # The group cancels each task once, and Redis' client loses that one if it comes as a send ends (it waits
-                # by `wait_for`, see `_rest`): the task then goes on to the end of its round.
+                # The group cancels each task once, and Redis' client loses that if it comes as a send ends (it waits by
+                # `wait_for`, see `_rest`): the task then goes on to the end of its round.
                 self._stopping = True
 
     def poll_now(self) -> None:
