@@ -14,10 +14,10 @@ import structlog
 from common.fortnox import errors
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import billings, invoices
-from common.ledger.outcomes import Booked, Delivered, Doubt, Made, Outcome, Park
+from common.ledger.outcomes import Booked, Delivered, Doubt, Made, Outcome, Park, Seek
 from common.ledger.records import Attempt, Billing, Invoice
 from common.rules.reasons import Reason
-from common.rules.states import Status, Step
+from common.rules.states import Delivery, Status, Step
 from workers.delivery import is_open
 from workers.freshness import read_invoice
 from workers.invoice_state import invoice_of
@@ -126,11 +126,16 @@ async def _seek_booking(runtime: Runtime, billing: Billing) -> None:
 
 
 async def _seek_delivery(runtime: Runtime, billing: Billing) -> None:
-    """Presence adopts; absence never permits a second sending (design, section 7)."""
+    """Presence adopts; absence never permits a second sending (design, section 7).
+
+    Handed over is not delivered: that is followed until Fakturatjänster says that it is open.
+    """
     invoice = await read_invoice(runtime, billing.tenant, invoice_of(billing))
-    if invoice.sent or invoice.nox_finans:
-        shown = "handed over to Fakturatjänster" if invoice.nox_finans else "sent"
-        await _resolve(runtime, billing, Delivered(shown), f"invoice {invoice.number} is {shown}")
+    if billing.policy.deliver is Delivery.FINANCE:
+        if invoice.nox_finans:
+            await _resolve(runtime, billing, Seek(), f"invoice {invoice.number} is handed over to Fakturatjänster")
+    elif invoice.sent:
+        await _resolve(runtime, billing, Delivered("sent"), f"invoice {invoice.number} is sent")
 
 
 async def _follow_hand_over(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:
