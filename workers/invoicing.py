@@ -81,9 +81,12 @@ class Create:
         """The newer edition answers with the contract (API notes 1.6): its period tells whether the right one was
         made."""
         row = mirror.single_contract(billing.tenant, answered, reply.read_at)
-        if not moved_one_period(billing.period, row):
-            await surprise(runtime, billing, moved(billing, row))
-        return Seek()
+        if moved_one_period(billing.period, row):
+            return Seek()
+        facts = moved(billing, row)
+        await surprise(runtime, billing, facts)
+        # Further on than our call has moved it: the invoice of the period is somebody else's, and ours a later one's.
+        return Park(Reason.UNVERIFIED, facts) if went_past(billing.period, row) else Seek()
 
     async def refused(self, runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
         return judge_refusal(billing, refusal)
@@ -102,6 +105,12 @@ def moved_one_period(billed: Period, contract: Contract) -> bool:
     if contract.view.period is None or contract.view.status == "FINISHED":
         return True
     return follows(billed, contract.view.period)
+
+
+def went_past(billed: Period, contract: Contract) -> bool:
+    """Whether the contract shows a period later than the one after the billed one."""
+    shown = contract.view.period
+    return shown is not None and shown.start > billed.end and not follows(billed, shown)
 
 
 def taken_in(billing: Billing, invoice: Invoice) -> Outcome:

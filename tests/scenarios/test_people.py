@@ -1,0 +1,162 @@
+"""People work in Fortnox too: what they did is seen before anything is done on top of it."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sandbox import totals
+from sandbox.books import Invoice
+from tests.bureau import Bureau, lines
+from tests.scenarios.companies import BJORK, monthly
+
+MIDNIGHT, EIGHT = "2026-02-01 00:05", "2026-02-01 08:00"
+
+
+async def test_an_invoice_made_by_hand_before_we_call_is_taken_in_and_neither_doubled_nor_booked_nor_sent(
+    bureau: Bureau,
+) -> None:
+    await made_by_hand_meanwhile(bureau)
+    await bureau.work()
+    assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 125 by-hand"]
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 done"]
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 0
+
+    bureau.at("2026-03-01 09:00")
+    await bureau.work()
+    assert bureau.books(BJORK)[1:] == ["1 2026-03-01..2026-03-31 2026-03-01 125 booked mailed"]
+
+
+async def test_an_invoice_made_by_hand_is_booked_and_sent_where_the_user_has_chosen_that(bureau: Bureau) -> None:
+    await made_by_hand_meanwhile(bureau, finish_handmade=True)
+    await bureau.work()
+    assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 125 by-hand booked mailed"]
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 0
+
+
+async def made_by_hand_meanwhile(bureau: Bureau, **choices: Any) -> None:
+    """A person invoices February between our planning it and our call, a minute before the call."""
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1, **choices)
+    async with bureau.without_workers():
+        await bureau.plan(billings=1)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+        bureau.at("2026-02-01 09:01")
+
+
+async def test_a_click_between_our_look_and_our_call_is_caught_and_nothing_is_booked_or_sent_early(
+    bureau: Bureau,
+) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 2)
+    async with bureau.without_workers():
+        await bureau.plan(billings=2)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    await bureau.work_on(bureau.at_rest)
+    assert bureau.books(BJORK, 1) == lines("""
+        1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
+        1 2026-03-01..2026-03-31 2026-02-01 125
+    """)
+    assert await bureau.stands(BJORK, 1) == ["1 2026-02-01..2026-02-28 create parked unverified"]
+    # What Fortnox does with contracts is not what we believe: nothing more is made until a person has looked.
+    assert bureau.books(BJORK, 2) == []
+    assert [(block.step, block.reason) for block in await bureau.blocks()] == [("create", "surprise")]
+    assert await bureau.calls(BJORK, "/3/contracts/*/createinvoice") == 1
+
+
+async def test_a_contract_stopped_by_hand_before_we_call_is_held(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 2)
+    async with bureau.without_workers():
+        await bureau.plan(billings=2)
+        bureau.in_fortnox(BJORK, "deactivate", contract=1)
+        bureau.at("2026-02-01 09:01")
+    await bureau.work()
+    assert bureau.books(BJORK) == ["2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+    assert await bureau.stands(BJORK, 1) == ["1 2026-02-01..2026-02-28 create held inactive"]
+
+
+@pytest.mark.parametrize("action", ["cancel", "credit"])
+async def test_an_invoice_cancelled_or_credited_between_two_steps_is_not_sent(bureau: Bureau, action: str) -> None:
+    invoice = await waiting_for_eight(bureau)
+    bureau.in_fortnox(BJORK, action, invoice=invoice.number)
+    bureau.at(EIGHT)
+    await bureau.work()
+    assert bureau.books(BJORK) == lines(
+        {
+            "cancel": "1 2026-02-01..2026-02-28 2026-02-01 125 booked cancelled",
+            "credit": """
+                1 2026-02-01..2026-02-28 2026-02-01  125 booked credited
+                1 2026-02-01..2026-02-28 2026-02-01 -125 by-hand credit
+            """,
+        }[action]
+    )
+    reason = {"cancel": "cancelled", "credit": "credited"}[action]
+    assert await bureau.stands(BJORK) == [f"1 2026-02-01..2026-02-28 deliver voided {reason}"]
+
+
+async def test_a_cancelled_period_is_invoiced_again_only_when_somebody_sets_the_contract_back(bureau: Bureau) -> None:
+    invoice = await waiting_for_eight(bureau)
+    bureau.in_fortnox(BJORK, "cancel", invoice=invoice.number)
+    bureau.at(EIGHT)
+    await bureau.work()
+    bureau.at("2026-02-02 09:00")
+    await bureau.work()
+    assert len(bureau.books(BJORK)) == 1
+
+    bureau.in_fortnox(BJORK, "set_period", contract=1, period_start="2026-02-01", period_end="2026-02-28")
+    await bureau.work()
+    assert bureau.books(BJORK) == lines("""
+        1 2026-02-01..2026-02-28 2026-02-01 125 booked cancelled
+        1 2026-02-01..2026-02-28 2026-02-02 125 booked mailed
+    """)
+    assert [billing.generation for billing in await bureau.billings()] == [1, 2]
+
+
+async def test_an_invoice_edited_between_two_steps_is_held_and_goes_out_as_it_is_after_a_yes(bureau: Bureau) -> None:
+    invoice = await waiting_for_eight(bureau, bookkeep=False)
+    invoice.rows[0].quantity = Decimal(2)
+    totals.settle(invoice, bureau.company(BJORK))
+    bureau.at(EIGHT)
+    await bureau.work()
+    assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 250"]
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 deliver held invoice_changed"]
+
+    await bureau.approve(BJORK, 1)
+    await bureau.work()
+    assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 250 mailed"]
+
+
+async def test_an_invoice_that_a_person_booked_and_sent_meanwhile_is_not_booked_again_nor_sent_again(
+    bureau: Bureau,
+) -> None:
+    invoice = await waiting_for_eight(bureau, bookkeep=False)
+    bureau.in_fortnox(BJORK, "bookkeep", invoice=invoice.number)
+    bureau.in_fortnox(BJORK, "email", invoice=invoice.number)
+    bureau.at(EIGHT)
+    await bureau.work()
+    assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 deliver held sent_before"]
+
+
+async def test_a_mistyped_period_that_is_held_corrected_and_skipped_is_invoiced_as_corrected(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1)
+    bureau.in_fortnox(BJORK, "set_period", contract=1, period_start="2026-02-01", period_end="2026-02-14")
+    await bureau.work()
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-14 create held period_length"]
+
+    bureau.in_fortnox(BJORK, "set_period", contract=1, period_start="2026-02-01", period_end="2026-02-28")
+    await bureau.skip(BJORK, 1)
+    await bureau.work()
+    assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+
+
+async def waiting_for_eight(bureau: Bureau, **choices: Any) -> Invoice:
+    """An invoice made, and booked where that is chosen, at midnight; it is not sent before eight."""
+    bureau.at(MIDNIGHT)
+    await monthly(bureau, 1, deliver_from="08:00", **choices)
+    await bureau.work()
+    bureau.at("2026-02-01 07:00")
+    (invoice,) = bureau.company(BJORK).invoices.values()
+    return invoice
