@@ -13,7 +13,7 @@ from common.ledger.outcomes import Delivered, Hold, Outcome, Park, Seek
 from common.ledger.records import Billing, Invoice
 from common.rules.reasons import Reason
 from common.rules.states import Delivery, Step
-from workers.freshness import fresh_invoice
+from workers.freshness import fresh_invoice, read_invoice
 from workers.invoice_state import changed_or_gone, invoice_of, read_after_refusal
 from workers.runtime import Runtime
 from workers.steps import carry_out, judge_refusal
@@ -64,6 +64,9 @@ class Email:
         found = await ready_to_send(runtime, billing)
         if not isinstance(found, Invoice):
             return found
+        if not found.email_to:
+            # Somebody may have entered it since the invoice was read, and has asked for another try at once.
+            found = await read_invoice(runtime, billing.tenant, found.number)
         if not found.email_to:
             return Park(Reason.RECIPIENT_MISSING, {"invoice": str(found.number), "customer": billing.customer_name})
         return None
