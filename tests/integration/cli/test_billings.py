@@ -122,6 +122,7 @@ async def test_what_is_not_possible_for_one_stops_none_of_the_others_and_fails_t
     assert answer.status == 1
     assert f"1 billing approved: {planned[2].id}." in answer.out
     assert f"Billing {planned[0].id} cannot be approved: it is waiting" in answer.err
+    assert f"See what it needs: avtalsmotor billings show {planned[0].id}\n" in answer.err
     assert "There is no billing 999 in the ledger." in answer.err
     assert await status_of(ledger, planned[2].id) is Status.WAITING
 
