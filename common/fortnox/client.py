@@ -25,6 +25,7 @@ from common.fortnox.auth import Token, Tokens
 from common.fortnox.errors import (
     Broken,
     Faulty,
+    Forbidden,
     FortnoxError,
     GovernorUnreachable,
     Invalid,
@@ -589,7 +590,8 @@ class Fortnox:
         That Redis cannot be told must not hide what Fortnox has answered.
         """
         try:
-            if isinstance(refused, Unauthorized):
+            if isinstance(refused, Unauthorized | Forbidden):
+                # What a token may do is settled when it is given: rights that are added later come with the next one.
                 await self._tokens.invalidate(permit.tenant, permit.token)
             elif isinstance(refused, Throttled):
                 await self.governor.throttle(permit.tenant, refused.retry_after)
