@@ -1,0 +1,85 @@
+"""Nobody answers, and Fortnox may have acted: what it did is looked for, and nothing is ever done twice."""
+
+import pytest
+
+from common.ledger.billings import NotPossible
+from common.rules.states import Status
+from tests.bureau import Bureau, lines
+from tests.scenarios.companies import BJORK, proven
+
+ALL_WENT_WELL = """
+    1 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
+    1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+    2 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
+    2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+"""
+EFFECTS = ("contracts/*/createinvoice", "invoices/*/bookkeep", "invoices/*/email")
+
+
+@pytest.mark.parametrize("kind", ["cut_after", "error_after"])
+async def test_whatever_fortnox_did_before_the_answer_was_lost_is_found_and_not_done_again(
+    bureau: Bureau, kind: str
+) -> None:
+    await proven(bureau, 2)
+    before = [await bureau.calls(BJORK, f"/3/{path}") for path in EFFECTS]
+    for path in EFFECTS:
+        await bureau.sandbox.fault(kind=kind, path=f"/3/{path}")
+    await bureau.work()
+    assert bureau.books(BJORK) == lines(ALL_WENT_WELL)
+    # One request for each of the two invoices and each step: nothing was repeated, by any layer.
+    assert [await bureau.calls(BJORK, f"/3/{path}") for path in EFFECTS] == [number + 2 for number in before]
+    assert {billing.status for billing in await bureau.billings()} == {Status.DONE}
+
+
+async def test_the_first_invoice_of_a_company_whose_answer_is_lost_is_found_before_the_second_is_made(
+    bureau: Bureau,
+) -> None:
+    await bureau.sandbox.fault(kind="cut_after", path="/3/contracts/*/createinvoice", times=1)
+    await proven(bureau, 2)
+    assert bureau.books(BJORK) == lines("""
+        1 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
+        2 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
+    """)
+    assert await bureau.calls(BJORK, "/3/contracts/*/createinvoice") == 2
+
+
+async def test_a_call_of_which_no_trace_is_found_stays_in_doubt_in_plain_sight_and_stops_no_other_contract(
+    bureau: Bureau,
+) -> None:
+    await proven(bureau, 2)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
+    await bureau.work(until=bureau.looked_for)
+    assert await bureau.stands(BJORK, 1) == lines("""
+        1 2026-01-01..2026-01-31 done
+        1 2026-02-01..2026-02-28 create in_doubt no_answer
+    """)
+    assert bureau.books(BJORK, 1) == ["1 2026-01-01..2026-01-31 2026-01-01 125 booked mailed"]
+    assert bureau.books(BJORK, 2)[1:] == ["2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+    with pytest.raises(NotPossible, match="may have taken effect"):
+        await bureau.retry(BJORK, 1)
+    # The answer comes late, or somebody makes the invoice: it is taken in, once.
+    bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    bureau.at("2026-02-01 09:05")
+    await bureau.work()
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 2
+    assert len(bureau.books(BJORK, 1)) == 2
+
+
+async def test_an_email_of_which_no_trace_is_found_is_never_sent_again_by_itself(bureau: Bureau) -> None:
+    await proven(bureau, 2)
+    await bureau.sandbox.fault(kind="cut", path="/3/invoices/*/email", times=1)
+    await bureau.work(until=bureau.looked_for)
+    bureau.at("2026-02-02 09:00")
+    await bureau.work(until=bureau.looked_for)
+    assert sorted(line.split()[-1] for line in bureau.books(BJORK) if "2026-02-28" in line) == ["booked", "mailed"]
+    assert await bureau.calls(BJORK, "/3/invoices/*/email") == 4
+    (doubtful,) = [line for line in await bureau.stands(BJORK) if not line.endswith("done")]
+    assert doubtful.endswith("2026-02-01..2026-02-28 deliver in_doubt no_answer")
+
+
+async def test_a_booking_of_which_no_trace_is_found_is_in_doubt_and_nothing_is_sent(bureau: Bureau) -> None:
+    await proven(bureau, 1)
+    await bureau.sandbox.fault(kind="cut", path="/3/invoices/*/bookkeep", times=1)
+    await bureau.work(until=bureau.looked_for)
+    assert bureau.books(BJORK)[1:] == ["1 2026-02-01..2026-02-28 2026-02-01 125"]
+    assert (await bureau.stands(BJORK))[1:] == ["1 2026-02-01..2026-02-28 bookkeep in_doubt no_answer"]

@@ -1,0 +1,70 @@
+"""Things that pass: a token that dies, a limit that is met, a server that stumbles. Nobody notices but the log."""
+
+from tests.bureau import Bureau, lines
+from tests.scenarios.companies import BJORK, monthly, proven
+
+JANUARY_AND_FEBRUARY = """
+    1 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
+    1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+    2 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
+    2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+    3 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
+    3 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+"""
+
+
+async def test_a_token_that_dies_in_mid_run_is_replaced_and_the_work_goes_on(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 3, deliver_from="09:20")
+    await bureau.work()
+    await bureau.sandbox.control("POST", f"companies/{BJORK}/revoke")
+    bureau.at("2026-02-01 09:20")
+    await bureau.work()
+    assert await bureau.sandbox.requests("status=401") != []
+    assert bureau.books(BJORK) == lines("""
+        1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+        2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+        3 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+    """)
+    assert await bureau.blocks() == []
+
+
+async def test_every_effect_that_is_answered_401_once_is_made_once(bureau: Bureau) -> None:
+    await proven(bureau, 3)
+    for path in ("contracts/*/createinvoice", "invoices/*/bookkeep", "invoices/*/email"):
+        await bureau.sandbox.fault(
+            kind="error", path=f"/3/{path}", status=401, body='{"message":"unauthorized"}', times=2
+        )
+    await bureau.work()
+    assert bureau.books(BJORK) == lines(JANUARY_AND_FEBRUARY)
+    assert await bureau.blocks() == []
+
+
+async def test_every_effect_that_is_answered_429_is_made_once(bureau: Bureau) -> None:
+    await proven(bureau, 3)
+    for path in ("contracts/*/createinvoice", "invoices/*/bookkeep", "invoices/*/email", "contracts"):
+        await bureau.sandbox.fault(kind="throttle", path=f"/3/{path}", times=2)
+    await bureau.work()
+    assert len(await bureau.sandbox.requests("status=429")) >= 8
+    assert bureau.books(BJORK) == lines(JANUARY_AND_FEBRUARY)
+    # To be slowed down is nobody's failure.
+    assert {billing.failures for billing in await bureau.billings()} == {0}
+
+
+async def test_a_server_that_stumbles_on_reading_is_asked_again(bureau: Bureau) -> None:
+    await proven(bureau, 3)
+    for kind in ("error", "cut"):
+        for path in ("contracts", "invoices", "invoices/*", "settings/lockedperiod", "financialyears"):
+            await bureau.sandbox.fault(kind=kind, method="GET", path=f"/3/{path}", times=1)
+    await bureau.work()
+    assert bureau.books(BJORK) == lines(JANUARY_AND_FEBRUARY)
+
+
+async def test_contracts_that_could_not_be_listed_in_the_morning_are_invoiced_when_they_can(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1)
+    # More often than one reading is tried.
+    await bureau.sandbox.fault(kind="error", path="/3/contracts", times=10)
+    await bureau.work()
+    assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 1
