@@ -44,6 +44,9 @@ FOUND_WITHIN = 15.0
 """Seconds for which an answer keeps a slot free for being looked for; what has not been found by then waits for
 something else than a slot."""
 
+LOOK_AT_LEAST_EVERY = 10.0
+"""The longest pause, in seconds, between two looks for what is not found."""
+
 STALE_LISTING = 0.6
 """Share of the freshness after which a tenant with several creates waiting is listed again, before they are
 admitted."""
@@ -170,7 +173,7 @@ class Feeder:
             # No more answers are coming that the look could serve as well: it need not wait for them.
             enough = len(unlooked) >= LOOK_SERVES or tenant not in self._creating
             return max(0.0 if enough else LOOK_WAITS - max(unlooked), LOOK_WAITS - since_look)
-        pause = min(max(LOOK_WAITS, min(ages) / 2), 60.0)
+        pause = min(max(LOOK_WAITS, min(ages) / 2), LOOK_AT_LEAST_EVERY)
         return pause - since_look
 
 

@@ -1,7 +1,7 @@
 """The pool that looks for what calls have done: one look a tenant for all its billings that need one.
 
-It makes no call with an effect. What it finds moves a billing on; what it does not find moves nothing: absence is not
-proof (design, section 6).
+It makes no call with an effect. What it finds moves a billing on; what it does not find moves nothing until the call
+can no longer have an effect: absence is not proof (design, section 6).
 """
 
 import contextlib
@@ -11,18 +11,20 @@ from uuid import uuid4
 
 import structlog
 
+from common import mirror
 from common.fortnox import errors
 from common.ids import InvoiceNumber, TenantId
-from common.ledger import billings, invoices
-from common.ledger.outcomes import Booked, Delivered, Doubt, Made, Outcome, Park, Seek
-from common.ledger.records import Attempt, Billing, Invoice
+from common.ledger import billings, invoices, tenants
+from common.ledger.outcomes import Again, Booked, Delivered, Doubt, Made, Outcome, Park, Seek
+from common.ledger.records import Attempt, AttemptVerdict, Billing, Invoice
 from common.rules.reasons import Reason
 from common.rules.states import Delivery, Status, Step
+from workers.absence import SETTLE, in_words, is_believable
 from workers.delivery import is_open
 from workers.freshness import read_invoice
 from workers.invoice_state import invoice_of
 from workers.invoicing import surprise
-from workers.look import look
+from workers.look import Look, look
 from workers.runtime import Runtime
 from workers.steps import told
 from workers.verification import is_live, is_unclear, objections
@@ -31,9 +33,6 @@ log = structlog.get_logger()
 
 LOOK_AT_MOST_MS = 120_000
 """After so long another worker may look at the tenant, whatever became of the first."""
-
-SETTLE = timedelta(minutes=10)
-"""After so long without evidence of a call that was answered yes, a person should know (design, section 6)."""
 
 FINANCE_OPEN_WITHIN = timedelta(hours=24)
 """A hand-over to Fakturatjänster that is not open by then is for a person (design, section 7)."""
@@ -80,24 +79,33 @@ async def _seek(runtime: Runtime, tenant: TenantId) -> None:
 
 
 async def _seek_invoices(runtime: Runtime, tenant: TenantId, creates: Sequence[tuple[Billing, Attempt]]) -> None:
-    seen = await look(
+    seen = await _look_for(runtime, tenant, creates)
+    for billing, attempt in creates:
+        live = await _live_invoices(runtime, billing)
+        if live:
+            await _adopt(runtime, billing, live)
+        else:
+            await _not_found(runtime, billing, attempt, seen)
+
+
+async def _look_for(runtime: Runtime, tenant: TenantId, creates: Sequence[tuple[Billing, Attempt]]) -> Look:
+    return await look(
         runtime,
         tenant,
         above=min((attempt.newest_invoice_before or InvoiceNumber(0) for _, attempt in creates)),
         customers=frozenset(billing.customer_number for billing, _ in creates),
     )
-    for billing, _ in creates:
-        candidates = await invoices.of_contract(runtime.ledger, tenant, billing.contract, billing.period)
-        live = sorted((one for one in candidates if is_live(one)), key=lambda invoice: invoice.number)
-        if live:
-            await _adopt(runtime, billing, live)
-        else:
-            await _not_found(runtime, billing, seen)
 
 
-async def _not_found(runtime: Runtime, billing: Billing, seen: Sequence[Invoice]) -> None:
-    """Absence moves nothing; but a new contract invoice that does not say what it is of contradicts it."""
-    unclear = next((invoice for invoice in seen if is_unclear(invoice, billing)), None)
+async def _live_invoices(runtime: Runtime, billing: Billing) -> Sequence[Invoice]:
+    """The mirrored invoices of the billing's contract and period that stand, oldest first."""
+    found = await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract, billing.period)
+    return sorted((invoice for invoice in found if is_live(invoice)), key=lambda invoice: invoice.number)
+
+
+async def _not_found(runtime: Runtime, billing: Billing, attempt: Attempt, seen: Look) -> None:
+    """Absence moves nothing, but for `_believe_absence`; an invoice that does not say what it is of contradicts it."""
+    unclear = next((invoice for invoice in seen.invoices if is_unclear(invoice, billing)), None)
     waited = runtime.settings.clock.now() - billing.changed_at
     if unclear is not None:
         facts = {"invoice": str(unclear.number), "contract": str(unclear.contract or "not told"), "period": "not told"}
@@ -105,8 +113,36 @@ async def _not_found(runtime: Runtime, billing: Billing, seen: Sequence[Invoice]
     elif billing.status is Status.SEEKING and waited > SETTLE:
         note = f"Fortnox said yes, and shows no invoice after {SETTLE}"
         await _resolve(runtime, billing, Doubt(Reason.NUMBER_UNKNOWN), note)
+    elif seen.complete and is_believable(attempt, runtime.settings.clock.now()):
+        await _believe_absence(runtime, billing, attempt)
     else:
         log.info("evidence_not_found", billing=billing.id, status=billing.status.value)
+
+
+async def _believe_absence(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:
+    """Makes the invoice after all, once nothing can still come of the call that was in doubt (design, section 6).
+
+    A second complete look, begun now, must not find it either; looking must have found an invoice of this company
+    before, so that it is known to work here; and the contract must still show the period.
+    """
+    tenant = await tenants.get(runtime.ledger, billing.tenant)
+    if tenant is None or not tenant.creates_proven:
+        log.info("absence_not_believed", billing=billing.id, why="no invoice of the company was ever found by looking")
+        return
+    contract = await runtime.fortnox.contract(billing.tenant, billing.contract)
+    shown = mirror.single_contract(billing.tenant, contract.value, contract.read_at).view
+    again = await _look_for(runtime, billing.tenant, [(billing, attempt)])
+    live = await _live_invoices(runtime, billing)
+    if live:
+        await _adopt(runtime, billing, live)
+    elif not again.complete or any(is_unclear(invoice, billing) for invoice in again.invoices):
+        log.info("absence_not_believed", billing=billing.id, why="the second look was not complete or not clear")
+    elif shown.period != billing.period:
+        log.info("absence_not_believed", billing=billing.id, why="the contract shows another period")
+    else:
+        outcome = Again(Reason.NOT_SENT, timedelta(0))
+        note = f"no invoice after the token of the call had expired at {in_words(attempt.token_expires_at)}"
+        await _resolve(runtime, billing, outcome, note, verdict="absent")
 
 
 async def _adopt(runtime: Runtime, billing: Billing, live: Sequence[Invoice]) -> None:
@@ -150,8 +186,10 @@ async def _follow_hand_over(runtime: Runtime, billing: Billing, attempt: Attempt
         )
 
 
-async def _resolve(runtime: Runtime, billing: Billing, outcome: Outcome, note: str) -> None:
+async def _resolve(
+    runtime: Runtime, billing: Billing, outcome: Outcome, note: str, *, verdict: AttemptVerdict = "acted"
+) -> None:
     moved = await billings.resolve(
-        runtime.ledger, billing.id, billing.step, outcome, by=runtime.name, verdict="acted", note=note
+        runtime.ledger, billing.id, billing.step, outcome, by=runtime.name, verdict=verdict, note=note
     )
     log.info("evidence_found", billing=billing.id, note=note, moved=moved, **told(outcome))

@@ -81,7 +81,7 @@ class Create:
         """The newer edition answers with the contract (API notes 1.6): its period tells whether the right one was
         made."""
         row = mirror.single_contract(billing.tenant, answered, reply.read_at)
-        if moved_one_period(billing.period, row):
+        if moved_one_period(billing.period, row) or moved_from_approved(billing, row):
             return Seek()
         facts = moved(billing, row)
         await surprise(runtime, billing, facts)
@@ -105,6 +105,15 @@ def moved_one_period(billed: Period, contract: Contract) -> bool:
     if contract.view.period is None or contract.view.status == "FINISHED":
         return True
     return follows(billed, contract.view.period)
+
+
+def moved_from_approved(billing: Billing, contract: Contract) -> bool:
+    """Whether a period that is not as long as the interval was approved as it is, and the contract has gone on from it.
+
+    Fortnox moves by the interval, so the next period need not begin the day after such a one.
+    """
+    shown = contract.view.period
+    return Reason.PERIOD_LENGTH in billing.approved and shown is not None and shown.start > billing.period.end
 
 
 def went_past(billed: Period, contract: Contract) -> bool:

@@ -4,6 +4,9 @@ After a look that ends without error, "the mirror does not have it" means "Fortn
 invoice, the mark for later looks, moves only when every candidate has been read.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import structlog
 
 from common.fortnox.models import InvoiceItem
@@ -17,10 +20,18 @@ from workers.verification import CONTRACT_INVOICE
 log = structlog.get_logger()
 
 
-async def look(
-    runtime: Runtime, tenant: TenantId, *, above: InvoiceNumber | None, customers: frozenset[str]
-) -> list[Invoice]:
-    """Reads what the mirror lacks of the tenant's invoices above a number, and returns all of them, newest first.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look has seen."""
+
+    invoices: Sequence[Invoice]
+    """Newest first."""
+    complete: bool
+    """Whether nothing was left out: only then does it say something about what it does not show."""
+
+
+async def look(runtime: Runtime, tenant: TenantId, *, above: InvoiceNumber | None, customers: frozenset[str]) -> Look:
+    """Reads what the mirror lacks of the tenant's invoices above a number, and returns all of them.
 
     Parameters:
       above: the newest number that was known before the first call whose effect is sought.
@@ -40,10 +51,10 @@ async def look(
             mirrored = await read_invoice(runtime, tenant, item.document_number)
         found.append(mirrored)
     newest = max((read.value.document_number for read in listing.rows), default=None)
-    if newest is not None and not listing.unreadable:
+    if newest is not None and listing.complete:
         await tenants.see_invoices(runtime.ledger, tenant, newest)
     log.debug("invoices_looked_at", tenant=tenant, above=above, newest=newest, read=len(found))
-    return found
+    return Look(found, listing.complete)
 
 
 def is_candidate(item: InvoiceItem, customers: frozenset[str]) -> bool:

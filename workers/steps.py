@@ -22,6 +22,7 @@ from common.ledger.outcomes import Again, Answer, Doubt, Outcome, Park, Refused
 from common.ledger.records import Billing, Claim
 from common.rules.reasons import Reason, of_refusal
 from common.rules.states import Status, Step
+from workers.absence import believable_from, in_words
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -107,11 +108,19 @@ async def _claim_and_call(runtime: Runtime, work: Work[Value], billing: Billing,
         outcome = await _concluded(work.refused(runtime, claim.billing, refusal))
     except errors.InDoubt as doubt:
         answer = Answer(None, doubt.http_status, doubt.code, doubt.message, doubt.x_uid)
-        outcome = Doubt(Reason.NO_ANSWER, {"answer": str(doubt)})
+        outcome = Doubt(Reason.NO_ANSWER, doubted(claim, permit, doubt))
     else:
         answer = Answer("acted", reply.http_status, x_uid=reply.x_uid)
         outcome = await _concluded(work.judge(runtime, claim.billing, reply))
     await _settle(runtime, claim, answer, outcome)
+
+
+def doubted(claim: Claim, permit: Permit, doubt: errors.InDoubt) -> dict[str, str]:
+    """What a person sees of a call in doubt: what came back, and for an invoice to be made, until when it is sought."""
+    facts = {"answer": str(doubt)}
+    if claim.billing.step is Step.CREATE and claim.billing.called_at is not None:
+        facts["sought until"] = in_words(believable_from(claim.billing.called_at, permit.token.expires_at))
+    return facts
 
 
 async def _concluded(conclusion: Awaitable[Outcome]) -> Outcome:

@@ -65,6 +65,39 @@ async def test_a_call_of_which_no_trace_is_found_stays_in_doubt_in_plain_sight_a
     assert len(bureau.books(BJORK, 1)) == 2
 
 
+async def test_an_invoice_that_was_never_made_is_made_once_nothing_can_come_of_the_first_call_any_more(
+    bureau: Bureau,
+) -> None:
+    await proven(bureau, 1)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
+    await bureau.work(until=bureau.looked_for)
+    # The token of the call still lives: Fortnox might yet act on it.
+    bureau.at("2026-02-01 09:45")
+    await bureau.work(until=bureau.looked_for)
+    assert "create in_doubt" in (await bureau.stands(BJORK, 1))[1]
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 2
+    bureau.at("2026-02-01 11:00")
+    await bureau.work()
+    assert bureau.books(BJORK) == lines("""
+        1 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
+        1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+    """)
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 3
+
+
+async def test_an_invoice_that_fortnox_made_after_we_gave_up_is_found_though_it_was_missing_at_first(
+    bureau: Bureau,
+) -> None:
+    await proven(bureau, 1)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
+    await bureau.work(until=bureau.looked_for)
+    bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    bureau.at("2026-02-01 11:00")
+    await bureau.work()
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 2
+    assert len(bureau.books(BJORK, 1)) == 2
+
+
 async def test_an_email_of_which_no_trace_is_found_is_never_sent_again_by_itself(bureau: Bureau) -> None:
     await proven(bureau, 2)
     await bureau.sandbox.fault(kind="cut", path="/3/invoices/*/email", times=1)

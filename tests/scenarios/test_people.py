@@ -8,7 +8,7 @@ import pytest
 from sandbox import totals
 from sandbox.books import Invoice
 from tests.bureau import Bureau, lines
-from tests.scenarios.companies import BJORK, monthly
+from tests.scenarios.companies import BJORK, february, monthly, proven
 
 MIDNIGHT, EIGHT = "2026-02-01 00:05", "2026-02-01 08:00"
 
@@ -160,3 +160,15 @@ async def waiting_for_eight(bureau: Bureau, **choices: Any) -> Invoice:
     bureau.at("2026-02-01 07:00")
     (invoice,) = bureau.company(BJORK).invoices.values()
     return invoice
+
+
+async def test_a_period_of_another_length_that_a_person_has_approved_stops_nothing(bureau: Bureau) -> None:
+    await proven(bureau, 1)
+    odd = await february(bureau, interval=3)
+    bureau.at("2026-02-01 08:00")
+    await bureau.work()
+    assert "held period_length" in (await bureau.stands(BJORK, odd))[0]
+    await bureau.approve(BJORK, odd)
+    await bureau.work()
+    assert bureau.books(BJORK, odd) == [f"{odd} 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+    assert await bureau.blocks(BJORK) == []
