@@ -14,6 +14,10 @@ SWEDISH = "SEK"
 """The currency of a document that names none: the company's own."""
 
 
+CONTRACT_INVOICE = "AGREEMENTINVOICE"
+"""The type of the invoices that contracts make; presumed, not confirmed (API notes 1.7)."""
+
+
 def listed_contract(tenant: TenantId, read: Read[models.ContractItem]) -> Contract:
     """A row of the contract list."""
     item = read.value
@@ -80,6 +84,26 @@ def invoice(tenant: TenantId, read: models.Invoice, read_at: datetime) -> Invoic
         warehouse_ready=read.warehouse_ready,
         rows_digest=read.rows_digest,
         read_at=read_at,
+    )
+
+
+def listed_invoice(tenant: TenantId, read: Read[models.InvoiceItem], listed_at: datetime) -> Invoice:
+    """A row of the invoice list, which tells neither the contract nor the period (API notes 2.2)."""
+    item = read.value
+    return Invoice(
+        tenant=tenant,
+        number=item.document_number,
+        invoice_date=item.invoice_date,
+        due_date=item.due_date,
+        invoice_type=item.invoice_type,
+        customer_number=item.customer_number,
+        total=item.total if item.total is not None else Decimal(0),
+        currency=item.currency or SWEDISH,
+        booked=bool(item.booked),
+        sent=bool(item.sent),
+        cancelled=bool(item.cancelled),
+        nox_finans=bool(item.nox_finans),
+        listed_at=listed_at,
     )
 
 

@@ -20,6 +20,9 @@ from common.rules.plan import TenantFacts
 
 log = structlog.get_logger()
 
+BY = "producer"
+"""Who reads, for the audit, also when a person's command does it."""
+
 
 async def poll(ledger: Ledger, fortnox: Fortnox, tenant: Tenant) -> Sequence[Contract]:
     """Lists the tenant's contracts and returns the rows, mirrored.
@@ -50,7 +53,7 @@ async def note_newest_invoice(ledger: Ledger, fortnox: Fortnox, tenant: TenantId
     """Notes the newest invoice of a tenant seen for the first time: that one and the older ones are history, not
     ours."""
     newest = await fortnox.newest_invoice(tenant)
-    await tenants.see_invoices(ledger, tenant, newest or InvoiceNumber(0))
+    await tenants.note_history(ledger, tenant, newest or InvoiceNumber(0), BY)
 
 
 async def read_facts(fortnox: Fortnox, tenant: TenantId, today: date) -> TenantFacts | None:

@@ -3,7 +3,8 @@
 The database refuses to change or remove what stands here (triggers, in the migration); nothing in the product tries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError
@@ -12,10 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select
 
-from common.ids import BillingId, ContractNumber, TenantId
+from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger.database import NOW, Ledger
 from common.ledger.records import AuditEntry
-from common.ledger.schema import audit
+from common.ledger.schema import audit, billings, tenants
+from common.rules.periods import Period
 
 
 def record(
@@ -77,6 +79,42 @@ async def entries(
     return [_entry_of(row) for row in await ledger.fetch(statement)]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An entry, with what it is about in the words of whoever reads it years later."""
+
+    entry: AuditEntry
+    tenant_name: str | None
+    period: Period | None
+    """Of the billing, where it is about one."""
+    invoice: InvoiceNumber | None
+    """Of the billing, whether it was known then or only later."""
+
+
+async def told(
+    ledger: Ledger,
+    *,
+    tenant: TenantId | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    batch: int = 2000,
+) -> AsyncIterator[Sequence[Told]]:
+    """What is written, oldest first, in batches: of one company or of all, from `since` to before `until`."""
+    statement = _TOLD.limit(batch)
+    if tenant is not None:
+        statement = statement.where(audit.c.tenant == tenant)
+    if since is not None:
+        statement = statement.where(audit.c.at >= since)
+    if until is not None:
+        statement = statement.where(audit.c.at < until)
+    last = 0
+    while rows := await ledger.fetch(statement, {"last_id": last}):
+        yield [_told_of(row) for row in rows]
+        last = rows[-1].id
+        if len(rows) < batch:
+            return
+
+
 @cache
 def software_version() -> str:
     """The version of the product as installed."""
@@ -105,6 +143,25 @@ def _entry_of(row: Row[Any]) -> AuditEntry:
         version=row.version,
     )
 
+
+def _told_of(row: Row[Any]) -> Told:
+    period = None if row.period_start is None else Period(row.period_start, row.period_end)
+    return Told(_entry_of(row), row.tenant_name, period, row.invoice)
+
+
+_TOLD = (
+    select(
+        audit,
+        tenants.c.name.label("tenant_name"),
+        billings.c.period_start,
+        billings.c.period_end,
+        billings.c.invoice,
+    )
+    .outerjoin(tenants, tenants.c.id == audit.c.tenant)
+    .outerjoin(billings, billings.c.id == audit.c.billing)
+    .where(audit.c.id > bindparam("last_id"))
+    .order_by(audit.c.id)
+)
 
 _INSERT = insert(audit).values(
     {

@@ -17,6 +17,9 @@ from common.ledger.schema import tenants
 from common.rules.periods import Period
 from common.rules.plan import TenantFacts
 
+HISTORY_NOTED = "history_noted"
+"""The action, in the audit, that tells the newest invoice that a company had when it was first read."""
+
 
 async def add(ledger: Ledger, tenant: TenantId, name: str, by: str) -> Tenant:
     """Adds a company, unless it is there already. Its mode is what the policy says: `proposal` if nothing."""
@@ -96,6 +99,19 @@ async def see_invoices(ledger: Ledger, tenant: TenantId, newest: InvoiceNumber) 
     await ledger.transact(work)
 
 
+async def note_history(ledger: Ledger, tenant: TenantId, newest: InvoiceNumber, by: str) -> None:
+    """The newest invoice of a company seen for the first time (0: it has none): that one and the older ones are not
+    ours. What was noted before stays."""
+
+    def work(connection: Connection) -> None:
+        first = connection.execute(_SEE_FIRST_INVOICES, {"tenant_id": tenant, "newest": newest})
+        if first.rowcount:
+            after = {"newest_invoice": newest}
+            audit.record(connection, ledger, by, HISTORY_NOTED, tenant=tenant, before={}, after=after)
+
+    await ledger.transact(work)
+
+
 def prove_creates(connection: Connection, ledger: Ledger, tenant: TenantId, by: str) -> None:
     """A create of ours was verified: from now on the company's creates need not go one by one (design, section 6)."""
     proven = connection.execute(_PROVE, {"tenant_id": tenant})
@@ -143,5 +159,8 @@ _SEE_INVOICES = (
     update(tenants)
     .where(_THIS, or_(tenants.c.newest_invoice.is_(None), tenants.c.newest_invoice < bindparam("newest")))
     .values(newest_invoice=bindparam("newest"))
+)
+_SEE_FIRST_INVOICES = (
+    update(tenants).where(_THIS, tenants.c.newest_invoice.is_(None)).values(newest_invoice=bindparam("newest"))
 )
 _PROVE = update(tenants).where(_THIS, tenants.c.creates_proven.is_(False)).values(creates_proven=True)
