@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from avtalsmotor.cli.commands import billings, contracts, ledger, looking, roles, stops, tenants
+from avtalsmotor.cli.commands import audit, billings, contracts, ledger, looking, roles, stops, tenants
 
 HELP = """Invoices the recurring contracts (avtal) of many companies in Fortnox: each period exactly once.
 
@@ -23,7 +23,7 @@ For real, with AVTALSMOTOR_FORTNOX_CLIENT_ID and AVTALSMOTOR_FORTNOX_CLIENT_SECR
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Begin": ("demo", "up"),
     "Choose": ("tenants", "policy", "contracts"),
-    "Look": ("plan", "status", "billings"),
+    "Look": ("plan", "status", "billings", "reconcile", "audit"),
     "Stop everything": ("pause", "resume"),
     "Run one part": ("produce", "work", "sandbox", "ledger"),
 }
@@ -77,4 +77,5 @@ for module in (roles, looking, stops):
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(billings.app, name="billings")
+app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")

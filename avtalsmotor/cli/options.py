@@ -20,6 +20,12 @@ OnDay = Annotated[
     date | None,
     typer.Option("--date", metavar="YYYY-MM-DD", parser=_day, help="As of that day in Sweden, instead of today."),
 ]
+FromDay = Annotated[
+    date | None, typer.Option("--from", metavar="YYYY-MM-DD", parser=_day, help="From that day in Sweden on.")
+]
+ToDay = Annotated[
+    date | None, typer.Option("--to", metavar="YYYY-MM-DD", parser=_day, help="Until the end of that day in Sweden.")
+]
 Tenant = Annotated[
     int, typer.Argument(metavar="TENANT", help="The company's number in Fortnox (tenantId, DatabaseNumber).")
 ]

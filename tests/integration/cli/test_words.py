@@ -43,13 +43,13 @@ def test_help_shows_every_command_once_under_a_heading_and_cuts_no_line() -> Non
         assert f"\n  {name} " in shown
 
 
-@pytest.mark.parametrize("group", ["tenants", "contracts", "billings", "ledger"])
+@pytest.mark.parametrize("group", ["tenants", "contracts", "billings", "ledger", "audit"])
 def test_a_group_s_help_cuts_no_line(group: str) -> None:
     assert "..." not in Shell().type(group, "--help").out.replace("[ARGS]...", "")
 
 
 def test_whatever_lists_or_shows_also_speaks_json() -> None:
-    shows = {"list", "show", "policy", "plan", "status"}
+    shows = {"list", "show", "policy", "plan", "status", "reconcile"}
     without = [
         name
         for name, command in commands()
