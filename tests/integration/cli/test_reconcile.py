@@ -60,14 +60,14 @@ async def called(ledger: Ledger, billing: Billing) -> Claim:
     return claim
 
 
-async def invoiced(sandbox: Sandbox, ledger: Ledger, contract: int = 1) -> int:
+async def invoiced(sandbox: Sandbox, ledger: Ledger, contract: int = 1, *, read_later: float = 0) -> int:
     """The billing of the contract is carried out as a worker does it; returns the invoice's number."""
     billing = await planned(ledger, contract)
     claim = await called(ledger, billing)
     await sandbox.put(f"contracts/{contract}/createinvoice?invoicedate={billing.invoice_date}")
     number = max(sandbox.world.companies[TENANT].invoices)
     shown = models.Invoice.model_validate((await sandbox.get(f"invoices/{number}"))["Invoice"])
-    invoice = mirror.invoice(MINE, shown, ledger.clock.now())
+    invoice = mirror.invoice(MINE, shown, ledger.clock.now() + timedelta(seconds=read_later))
     assert await billings.settle(ledger, claim, Answer("acted", 200), Made(invoice))
     return number
 
@@ -255,10 +255,20 @@ async def test_an_edited_invoice_is_found(bureau: Shell, company: Sandbox, ledge
     assert "amount is 250.00 instead of 125.00; date is 2026-12-02 instead of 2026-12-01" in line["why"]
 
 
+async def test_an_invoice_made_after_the_list_was_asked_for_is_known_from_its_own_answer(
+    bureau: Shell, company: Sandbox, ledger: Ledger
+) -> None:
+    number = await invoiced(company, ledger, read_later=60)
+    del company.world.companies[TENANT].invoices[number]
+    assert await found(bureau) == [("proved", 1, [number])]
+
+
+@pytest.mark.parametrize("inherits", [True, False])
 @pytest.mark.parametrize(("deed", "reason"), [("cancel", "cancelled"), ("credit", "credited")])
 async def test_an_invoice_that_a_person_ended_is_explained(
-    bureau: Shell, company: Sandbox, ledger: Ledger, deed: str, reason: str
+    bureau: Shell, company: Sandbox, ledger: Ledger, deed: str, reason: str, inherits: bool
 ) -> None:
+    company.world.behaviour.credit_inherits_contract = inherits
     number = await invoiced(company, ledger)
     assert (await bureau("reconcile")).status == 0
     await by_hand(company, deed, invoice=number)
@@ -357,11 +367,17 @@ async def test_an_old_invoice_is_read_again_when_a_new_one_shares_its_days(
 async def test_what_is_not_done_is_told_however_old_it_is(
     bureau: Shell, company: Sandbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, clock_shift: float
 ) -> None:
+    await company.contract(**DECEMBER)
+    await bureau("tenants", "policy", TENANT, "--deliver", "email", "--deliver-from", "any")
+    await bureau("plan")
     billing = await planned(ledger)
     await billings.settle(ledger, await called(ledger, billing), Answer("rejected", 400), Park(Reason.REFUSED))
+    not_sent = await invoiced(company, ledger, contract=2)
+    for contract in (1, 2):
+        await by_hand(company, "finish", contract=contract)
     monkeypatch.setenv("AVTALSMOTOR_CLOCK_SHIFT", repr(clock_shift + 120 * 86_400))
     company.world.clock.move(timedelta(days=120))
-    assert [finding for finding, *_ in await found(bureau)] == ["explained"]
+    assert await found(bureau) == [("explained", 1, []), ("explained", 2, [not_sent])]
 
 
 async def test_an_invoice_that_cannot_be_understood_leaves_nothing_settled(

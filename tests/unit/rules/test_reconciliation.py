@@ -182,6 +182,8 @@ def test_a_voided_billing_is_explained_unless_its_period_was_invoiced_again() ->
     again = billing(invoice=102, id=BillingId(8), generation=2)
     assert told([voided, again], [ended, invoice(102)]) == [("proved", "")]
     assert told([voided], [ended, invoice(102)]) == [("handmade", "handmade")]
+    planned_again = billing(invoice=None, id=BillingId(8), generation=2)
+    assert told([voided, planned_again], [ended]) == [("explained", "waiting")]
 
 
 def test_two_invoices_of_a_period_are_one_line_whoever_made_them() -> None:
@@ -248,6 +250,10 @@ def test_a_stop_explains_the_step_that_it_stops_and_no_other() -> None:
 )
 def test_a_due_period_without_a_billing_is_what_the_plan_says(reason: Reason, expected: list[tuple[str, str]]) -> None:
     assert told(shown=verdict(MAY, reason)) == expected
+
+
+def test_a_due_period_that_a_person_has_invoiced_is_not_missing_too() -> None:
+    assert told([], [invoice(period=MAY)], verdict(MAY, Reason.DUE)) == [("handmade", "handmade")]
 
 
 def test_a_period_that_is_not_due_by_the_day_has_no_line() -> None:
