@@ -23,7 +23,7 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from avtalsmotor.cli.app import app
-from avtalsmotor.progress import UNDER_WAY, Progress, read_progress
+from avtalsmotor.progress import UNDER_WAY
 from common.clock import STOCKHOLM, boottime
 from common.fortnox import client as fortnox_client
 from common.fortnox.client import Fortnox
@@ -34,7 +34,8 @@ from common.ledger.database import Ledger, open_ledger
 from common.ledger.records import Billing, Block
 from common.queue import broker
 from common.queue.connections import connect_async
-from common.queue.messages import POOLS, SeekEvidence
+from common.queue.depth import depths
+from common.queue.messages import POOLS, CreateInvoice, SeekEvidence
 from common.rules.policy import PolicyChoice
 from common.rules.reasons import Reason, explain
 from common.rules.states import Status, Step
@@ -59,7 +60,7 @@ SOON = timedelta(minutes=6)
 
 PASSES_BY_ITSELF = frozenset({Reason.THROTTLED, Reason.UNREACHABLE, Reason.NOT_SENT, Reason.UNAUTHORIZED})
 
-_LOOK_EVERY = 0.05
+_LOOK_EVERY = 0.03
 
 
 @dataclass
@@ -146,16 +147,16 @@ class Bureau:
 
     # The work --------------------------------------------------------------------------------------------------------
 
-    async def work(self, *, until: Callable[[], Awaitable[bool]] | None = None) -> Progress:
+    async def work(self, *, until: Callable[[], Awaitable[bool]] | None = None) -> None:
         """Lists every company, and works until nothing is left that goes on without a person or a later day.
 
         Parameters:
           until: a scenario's own condition instead, `looked_for` or one in the middle of something.
         """
         self.producer.poll_now()
-        return await self.work_on(until or self.at_rest)
+        await self.work_on(until or self.at_rest)
 
-    async def work_on(self, reached: Callable[[], Awaitable[bool]]) -> Progress:
+    async def work_on(self, reached: Callable[[], Awaitable[bool]]) -> None:
         """Works without listing anything anew."""
         working = asyncio.create_task(self.producer.run())
         try:
@@ -169,7 +170,6 @@ class Bureau:
         finally:
             working.cancel()
             await _ended(working)
-        return await read_progress(self.ledger, self.redis)
 
     async def looked_for(self) -> bool:
         """Whether everything has come to rest but what is in doubt, and that has been looked for."""
@@ -182,23 +182,34 @@ class Bureau:
     async def _is_at_rest(self, may_stay: Callable[[Billing], bool]) -> bool:
         if self._is_polling():
             return False
-        before = await self._last_change()
-        progress = await read_progress(self.ledger, self.redis)
-        unread = [one for one in progress.companies if one.listed_at is None and not one.blocks]
-        if progress.ready or unread or not await self._is_left_alone(progress, may_stay):
-            return False
+        before = self._audited
         if before != await self._last_change():
+            return False  # something has happened just now: ask again, before asking for more
+        if await billings.ready(self.ledger, per_tenant=1) or not await self._is_left_alone(may_stay):
+            return False
+        if before != await self._last_change() or not await self._is_read():
             return False
         passing = await self._passing()
         if passing is not None:
             self._go_to(max(passing, self.settings.clock.now()))
         return passing is None
 
-    async def _is_left_alone(self, progress: Progress, may_stay: Callable[[Billing], bool]) -> bool:
+    async def _is_left_alone(self, may_stay: Callable[[Billing], bool]) -> bool:
         """Whether no call and no look is under way, and what is left has been looked at in vain."""
         under_way = await self.billings(status=UNDER_WAY)
-        looking = any(depth.queue == SeekEvidence.queue and depth.ready + depth.in_flight for depth in progress.queues)
-        return not looking and all(may_stay(one) and self._has_been_looked_at(one) for one in under_way)
+        if not under_way:
+            return True
+        looked_at = all(may_stay(one) and self._has_been_looked_at(one) for one in under_way)
+        return looked_at and not await self._on_the_queue(SeekEvidence.queue)
+
+    async def _on_the_queue(self, queue: str) -> int:
+        """How many messages are on the queue or in the hands of a worker."""
+        return sum(depth.ready + depth.in_flight for depth in await depths(self.redis) if depth.queue == queue)
+
+    async def _is_read(self) -> bool:
+        """Whether every company has been listed, or is stopped by something."""
+        blocked = {block.tenant for block in await self.blocks()}
+        return all(one.listed_at is not None or one.id in blocked for one in await tenants.every(self.ledger))
 
     def _has_been_looked_at(self, billing: Billing) -> bool:
         looked = self.producer._feeder._looks.get(billing.tenant)
@@ -258,8 +269,7 @@ class Bureau:
         """Lists every company, and works until there are so many billings in all, each on its queue."""
 
         async def planned() -> bool:
-            waiting = sum(depth.ready for depth in (await read_progress(self.ledger, self.redis)).queues)
-            return len(await self.billings()) == billings and waiting > 0
+            return len(await self.billings()) == billings and await self._on_the_queue(CreateInvoice.queue) > 0
 
         await self.work(until=planned)
 
@@ -397,13 +407,13 @@ def _plain(amount: Decimal) -> str:
 def short_pauses() -> Iterator[None]:
     """Scales down the product's own pauses as the sandbox's window is scaled down; their order and use stay."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "FEED_AT_LEAST_EVERY", 0.05)
+        patch.setattr(run, "FEED_AT_LEAST_EVERY", 0.1)
         patch.setattr(run, "RETRY_POLL_AFTER", 0.2)
         patch.setattr(feeder, "LOOK_WAITS", 0.1)
         patch.setattr(feeder, "MESSAGE_LOST_AFTER", 0.5)
         patch.setattr(fortnox_client, "READ_PAUSES", (0.02, 0.06, 0.18))
         # How long an idle thread of the worker sleeps before it looks whether it is to stop.
-        patch.setattr(broker, "Worker", partial(dramatiq.Worker, worker_timeout=50))
+        patch.setattr(broker, "Worker", partial(dramatiq.Worker, worker_timeout=150))
         patch.setattr(broker, "_LISTEN_FOR", 0.05)
         yield
 
