@@ -12,11 +12,13 @@ from common import mirror
 from common.fortnox import errors
 from common.fortnox.client import Fortnox
 from common.ids import InvoiceNumber, TenantId
-from common.ledger import contracts, tenants
+from common.ledger import billings, contracts, tenants
 from common.ledger.database import Ledger
 from common.ledger.records import Contract, Tenant
 from common.rules.periods import Period
 from common.rules.plan import TenantFacts
+from common.rules.reasons import Reason
+from common.rules.states import Status
 
 log = structlog.get_logger()
 
@@ -27,13 +29,19 @@ BY = "producer"
 async def poll(ledger: Ledger, fortnox: Fortnox, tenant: Tenant) -> Sequence[Contract]:
     """Lists the tenant's contracts and returns the rows, mirrored.
 
-    Once a day the list is of all contracts, else of the active ones, and the company's locked period and financial
-    years are read with it. Raises FortnoxError or TokenError; the mirror then keeps what it had.
+    Once a day the list is of all contracts, else of the active ones. The company's locked period and financial years
+    are read once a day, too, and as long as a billing is held for them. Raises FortnoxError or TokenError; the mirror
+    then keeps what it had.
     """
     today = ledger.clock.today()
     first_today = tenant.facts_on != today
     if tenant.newest_invoice is None:
         await note_newest_invoice(ledger, fortnox, tenant.id)
+    if first_today or await _waits_for_the_books(ledger, tenant.id):
+        # Before the list, so that nothing stands between finding a contract due and invoicing it.
+        facts = await read_facts(fortnox, tenant.id, today)
+        if facts is not None:
+            await tenants.note_facts(ledger, tenant.id, facts, today)
     listing = await fortnox.contracts(tenant.id, status=None if first_today else "active")
     rows = [mirror.listed_contract(tenant.id, read) for read in listing.rows]
     for unreadable in listing.unreadable:
@@ -41,12 +49,14 @@ async def poll(ledger: Ledger, fortnox: Fortnox, tenant: Tenant) -> Sequence[Con
     complete = listing.complete and not listing.unreadable
     await contracts.mirror(ledger, tenant.id, rows, complete=complete, started_at=listing.started_at)
     await tenants.note_listing(ledger, tenant.id, listing.started_at)
-    if first_today:
-        facts = await read_facts(fortnox, tenant.id, today)
-        if facts is not None:
-            await tenants.note_facts(ledger, tenant.id, facts, today)
     log.info("contracts_listed", tenant=tenant.id, contracts=len(rows), all=first_today)
     return rows
+
+
+async def _waits_for_the_books(ledger: Ledger, tenant: TenantId) -> bool:
+    """Whether a billing is held for a locked period or a missing year, which somebody may have mended since."""
+    held = await billings.find(ledger, tenant=tenant, status=Status.HELD)
+    return any(billing.reason in (Reason.PERIOD_LOCKED, Reason.YEAR_MISSING) for billing in held)
 
 
 async def note_newest_invoice(ledger: Ledger, fortnox: Fortnox, tenant: TenantId) -> None:

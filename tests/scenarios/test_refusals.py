@@ -181,3 +181,14 @@ async def test_a_company_whose_consent_is_taken_back_in_mid_run_stops_alone_and_
 async def a_parked_one(bureau: Bureau) -> int:
     """The number of a contract that is parked."""
     return int(next(line for line in await bureau.stands(BJORK) if " parked " in line).split()[0])
+
+
+async def test_books_that_are_unlocked_during_the_day_let_the_held_invoices_go_the_same_day(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1, told={"locked_until": "2026-02-28"})
+    await bureau.work()
+    assert "held period_locked" in (await bureau.stands(BJORK))[0]
+    bureau.sandbox.world.companies[BJORK].locked_until = None
+    bureau.at("2026-02-01 11:00")
+    await bureau.work()
+    assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
