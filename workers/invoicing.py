@@ -15,7 +15,7 @@ from common.ledger.records import Billing, Contract, Invoice
 from common.rules.periods import Period, follows
 from common.rules.reasons import Reason
 from common.rules.states import Step
-from workers.freshness import fresh_contract
+from workers.freshness import fresh_contract, fresh_invoice
 from workers.look import look
 from workers.runtime import Runtime
 from workers.steps import carry_out, judge_refusal
@@ -52,8 +52,13 @@ class Create:
         return Hold(STOPPED.get(contract.view.status, Reason.PERIOD_MOVED), moved(billing, contract))
 
     async def _invoice_of(self, runtime: Runtime, billing: Billing) -> Invoice | None:
-        of_contract = await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract, billing.period)
-        return next((invoice for invoice in of_contract if is_live(invoice)), None)
+        """The invoice of the period that stands now: what the mirror shows may have been cancelled since."""
+        for known in await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract, billing.period):
+            if is_live(known):
+                invoice = await fresh_invoice(runtime, billing.tenant, known.number)
+                if is_live(invoice):
+                    return invoice
+        return None
 
     async def call(self, runtime: Runtime, permit: Permit, billing: Billing) -> Reply[models.Contract | models.Invoice]:
         return await runtime.fortnox.create_invoice(permit, billing.contract, invoice_date=billing.invoice_date)

@@ -172,3 +172,21 @@ async def test_a_period_of_another_length_that_a_person_has_approved_stops_nothi
     await bureau.work()
     assert bureau.books(BJORK, odd) == [f"{odd} 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
     assert await bureau.blocks(BJORK) == []
+
+
+async def test_an_invoice_made_by_hand_and_cancelled_again_does_not_stand_for_the_period(bureau: Bureau) -> None:
+    await proven(bureau, 2)
+    await bureau.pause(BJORK, 2)
+    bureau.in_fortnox(BJORK, "create_invoice", contract=2, invoice_date="2026-02-01")
+    # The look for contract 1's invoice sees this one, too, while it stands.
+    await bureau.work()
+    by_hand = next(one for one in bureau.company(BJORK).invoices.values() if one.created_by == "person")
+    bureau.in_fortnox(BJORK, "cancel", invoice=by_hand.number)
+    bureau.in_fortnox(BJORK, "set_period", contract=2, period_start="2026-02-01", period_end="2026-02-28")
+    await bureau.resume(BJORK, 2)
+    bureau.at("2026-02-01 10:00")
+    await bureau.work()
+    assert bureau.books(BJORK, 2)[1:] == lines("""
+        2 2026-02-01..2026-02-28 2026-02-01 125 by-hand cancelled
+        2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
+    """)
