@@ -358,8 +358,8 @@ async def _ended(working: asyncio.Task[None]) -> None:
     """A producer that is told to stop, stops: one that does not would go on in production, too."""
     await asyncio.wait({working}, timeout=STOPS_WITHIN)
     if not working.done():
-        stacks = [str(line) for task in asyncio.all_tasks() for line in (task.get_name(), *task.get_stack())]
-        raise AssertionError("\n".join(["the producer does not stop", *stacks]))
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        raise AssertionError("\n".join(["the producer does not stop:", *(repr(task.get_coro()) for task in others)]))
 
 
 def _plain_text(value: object) -> object:
