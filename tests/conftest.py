@@ -1,8 +1,11 @@
-"""What holds for every test: a test that is skipped without being listed in tests/SKIPS.md fails the run."""
+"""What holds for every test: no test is skipped unless tests/SKIPS.md gives the reason, and none leaves its logging."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 _LISTED = (Path(__file__).parent / "SKIPS.md").read_text(encoding="utf-8")
 
@@ -31,3 +34,17 @@ class SkipsAreListed:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(SkipsAreListed(), "skips-are-listed")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A test that runs a command configures the logging of the whole process; the next one must not feel it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in ("dramatiq", "aiohttp.access")}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    structlog.reset_defaults()

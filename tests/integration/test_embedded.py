@@ -20,8 +20,10 @@ from avtalsmotor.embedded import DirectoryInUse, EmbeddedServer, StartFailed, Un
 PATIENCE = 20.0
 
 OWNER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+# A shell that runs a suite in the background has its programs ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if sys.argv[2:]:
     sys.platform = sys.argv[2]
 from avtalsmotor.embedded import EmbeddedServer
