@@ -119,7 +119,7 @@ class Processes:
             try:
                 child.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("role_killed", role=child.role, pid=child.process.pid)
+                log.info("role_killed", role=child.role, pid=child.process.pid)
                 child.process.kill()
                 child.process.wait()
         self._children.clear()
