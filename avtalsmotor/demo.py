@@ -7,7 +7,6 @@ touches anything but its own temporary folder and its own processes.
 import asyncio
 import contextlib
 import json
-import socket
 import sys
 import tempfile
 import threading
@@ -27,7 +26,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from avtalsmotor.embedded import EmbeddedServer
+from avtalsmotor.embedded import EmbeddedServer, free_port
 from avtalsmotor.processes import ROLES, Processes, StartFailed
 from avtalsmotor.progress import Progress, needing_a_person, read_progress
 from avtalsmotor.up import prepare_ledger, stop_on_signals
@@ -93,7 +92,7 @@ class _Night:
 
     def play(self) -> int:
         fortnox = Processes({}, self._home / "logs")
-        port = _free_port()
+        port = free_port()
         url = f"http://127.0.0.1:{port}"
         evening = _first_of_next_month(datetime.now(STOCKHOLM).date())
         fortnox.start(
@@ -346,13 +345,6 @@ def _environment(settings: Settings, redis_url: str) -> Mapping[str, str]:
 
 def _first_of_next_month(today: date) -> date:
     return date(today.year + today.month // 12, today.month % 12 + 1, 1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _ask(method: str, url: str, body: Mapping[str, object] | None = None) -> Any:

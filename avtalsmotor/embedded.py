@@ -157,7 +157,7 @@ class EmbeddedServer:
 
     def _launch(self, binary: Path, lock: int) -> None:
         for _ in range(_PORT_TRIES):
-            if self._started(binary, lock, _free_port(), secrets.token_urlsafe(32)):
+            if self._started(binary, lock, free_port(), secrets.token_urlsafe(32)):
                 return
             if "ddress already in use" not in self._last_words():
                 break
@@ -238,7 +238,8 @@ def _configuration(home: Path, port: int, password: str) -> str:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

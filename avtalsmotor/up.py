@@ -73,9 +73,7 @@ async def prepare(settings: Settings, redis_url: str) -> None:
 
 async def prepare_ledger(settings: Settings) -> None:
     """Makes the ledger, or brings it up to this version."""
-    secret = settings.database_url
-    url = secret.get_secret_value() if secret else None
-    ledger = await open_ledger(url, settings.data_dir, settings.clock, migrate=True)
+    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=True)
     await ledger.close()
 
 

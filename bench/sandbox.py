@@ -5,7 +5,6 @@ The benches' only source of figures: what it writes down of a request nobody on 
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
@@ -14,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from avtalsmotor.embedded import free_port
 from avtalsmotor.processes import Processes
 from bench.failure import BenchFailed
 from bench.requests import Request, read
@@ -84,7 +84,7 @@ class Sandbox:
 @asynccontextmanager
 async def sandbox_process(behaviour: Mapping[str, object], logs: Path) -> AsyncIterator[Sandbox]:
     """Starts an empty sandbox with these switches, and ends it after the block."""
-    process, port = Processes({}, logs), _free_port()
+    process, port = Processes({}, logs), free_port()
     process.start("sandbox", ("sandbox", "--port", str(port)))
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=EVERYTHING_WITHIN) as admin:
@@ -111,10 +111,3 @@ async def _answers(sandbox: Sandbox, process: Processes, logs: Path) -> None:
             f"The sandbox did not start within {STARTS_WITHIN:.0f} s. Run it again with --keep DIR, and see what"
             f" DIR/{logs.name}/sandbox.log says."
         ) from None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

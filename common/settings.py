@@ -74,6 +74,11 @@ class Settings(BaseSettings):
         """Whether the integration's own credentials are given; without them no company can be reached."""
         return bool(self.fortnox_client_id and self.fortnox_client_secret.get_secret_value())
 
+    @property
+    def ledger_url(self) -> str | None:
+        """The address of the ledger's database, with its password; `None` for the file in the data directory."""
+        return self.database_url.get_secret_value() if self.database_url else None
+
     @cached_property
     def clock(self) -> Clock:
         return Clock(timedelta(seconds=self.clock_shift))

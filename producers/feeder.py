@@ -136,11 +136,8 @@ class Feeder:
         if lost:
             log.warning("messages_lost", messages=len(lost))
 
-    async def ask_for_evidence(self) -> float | None:
-        """Sends one look to each tenant whose answers have waited long enough, or are enough to share one.
-
-        Returns the seconds until the next look that is known to be needed, or None.
-        """
+    async def ask_for_evidence(self) -> None:
+        """Sends one look to each tenant whose answers have waited long enough, or are enough to share one."""
         sought: dict[TenantId, list[tuple[Billing, Attempt]]] = defaultdict(list)
         for billing, attempt in await billings.seekers(self._ledger):
             sought[billing.tenant].append((billing, attempt))
@@ -153,17 +150,12 @@ class Feeder:
         }
         self._reads_to_come = {tenant: sum(age < FOUND_WITHIN for age in of_it) for tenant, of_it in ages.items()}
         messages: list[Message] = []
-        waits: list[float] = []
         for tenant, of_it in ages.items():
-            wait = self._until_next_look(tenant, of_it)
-            if wait <= 0:
+            if self._until_next_look(tenant, of_it) <= 0:
                 messages.append(SeekEvidence(tenant=tenant))
                 self._looks[tenant] = boottime()
-            else:
-                waits.append(wait)
         if messages:
             await outbox.enqueue(self._redis, messages)
-        return min(waits, default=None)
 
     def _until_next_look(self, tenant: TenantId, ages: Sequence[float]) -> float:
         """Seconds to wait with the next look, given how long ago each billing began to wait for one."""

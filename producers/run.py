@@ -219,8 +219,7 @@ def produce(settings: Settings, redis_url: str) -> None:
 
 
 async def _produce(settings: Settings, redis_url: str) -> None:
-    secret = settings.database_url
-    ledger = await open_ledger(secret.get_secret_value() if secret else None, settings.data_dir, settings.clock)
+    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
     client = connect_async(redis_url)
     slots = governor_redis(redis_url)
     fortnox = await Fortnox.open(settings, slots)

@@ -57,8 +57,7 @@ class Runtime:
     @classmethod
     async def open(cls, settings: Settings, redis_url: str) -> "Runtime":
         """Opens all parts. Raises LedgerError when the ledger cannot be used."""
-        secret = settings.database_url
-        ledger = await open_ledger(secret.get_secret_value() if secret else None, settings.data_dir, settings.clock)
+        ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
         client = connect_async(redis_url)
         slots = governor_redis(redis_url)
         fortnox = await Fortnox.open(settings, slots)

@@ -84,14 +84,9 @@ def _log_quietly(settings: Settings) -> None:
     log_as(settings if said else settings.model_copy(update={"log_level": "error"}), "command")
 
 
-def database_url(settings: Settings) -> str | None:
-    """The address of the ledger's database; `None` for the file in the data directory."""
-    return settings.database_url.get_secret_value() if settings.database_url else None
-
-
 def ledger_is_ours(settings: Settings) -> bool:
     """Whether the ledger is a file that belongs to this installation, and may be made or brought up to date unasked."""
-    url = database_url(settings)
+    url = settings.ledger_url
     return url is None or url.startswith("sqlite")
 
 
@@ -100,9 +95,7 @@ async def open_session() -> AsyncIterator[tuple[Settings, Ledger]]:
     """The settings and the ledger. Raises Failure or LedgerError."""
     settings = read_settings()
     _log_quietly(settings)
-    ledger = await open_ledger(
-        database_url(settings), settings.data_dir, settings.clock, migrate=ledger_is_ours(settings)
-    )
+    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=ledger_is_ours(settings))
     try:
         yield settings, ledger
     finally:
@@ -111,9 +104,7 @@ async def open_session() -> AsyncIterator[tuple[Settings, Ledger]]:
 
 async def prepare_ledger(settings: Settings) -> None:
     """Opens the ledger once, so that a role starts on one that exists or not at all. Raises LedgerError."""
-    ledger = await open_ledger(
-        database_url(settings), settings.data_dir, settings.clock, migrate=ledger_is_ours(settings)
-    )
+    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=ledger_is_ours(settings))
     await ledger.close()
 
 
