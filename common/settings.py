@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     call_timeout: float = Field(default=30.0, gt=0)
     """The longest time that one request to Fortnox may take, all phases together. What a killed worker had called is
     looked for after this and a margin."""
+    lease_margin: float = Field(default=15.0, gt=0)
+    """How much longer than `call_timeout` a worker's lease lasts: the time for the outcome's commit, and for a busy
+    machine."""
+    settle: float = Field(default=600.0, gt=0)
+    """How long Fortnox may take to finish what it has begun, and to show it: what it does not show is believed not made
+    only after this, and after the token of the call has expired (design 6)."""
     rate_window: float = Field(default=5.25, gt=0)
     """The seconds in which at most 25 requests of a company are made: Fortnox' 5 and a margin for the network's jitter
     (design 9). Smaller only against a sandbox whose own window is scaled down."""

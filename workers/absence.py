@@ -1,8 +1,8 @@
 """Decides when "Fortnox does not show it" may be believed. Pure, and the most cautious decision of the product.
 
 Fortnox may finish a call after we have given it up. That a call had no effect is believed only when it can no longer
-have one: its access token has expired, and a settling time has passed (design, section 6). For deliveries it is never
-believed.
+have one: its access token has expired, and a settling time (`Settings.settle`) has passed (design, section 6). For
+deliveries it is never believed.
 """
 
 from datetime import datetime, timedelta
@@ -10,18 +10,15 @@ from datetime import datetime, timedelta
 from common.clock import STOCKHOLM
 from common.ledger.records import Attempt
 
-SETTLE = timedelta(minutes=10)
-"""How long Fortnox may take to finish what it has begun, and to show it."""
 
-
-def believable_from(called_at: datetime, token_expires_at: datetime) -> datetime:
+def believable_from(called_at: datetime, token_expires_at: datetime, settle: timedelta) -> datetime:
     """From when on the absence of an effect may be believed."""
-    return max(token_expires_at, called_at + SETTLE)
+    return max(token_expires_at, called_at + settle)
 
 
-def is_believable(attempt: Attempt, now: datetime) -> bool:
+def is_believable(attempt: Attempt, now: datetime, settle: timedelta) -> bool:
     """Whether a look that begins now may take what it does not find for not made. Never once Fortnox has said yes."""
-    return attempt.verdict is None and now > believable_from(attempt.called_at, attempt.token_expires_at)
+    return attempt.verdict is None and now > believable_from(attempt.called_at, attempt.token_expires_at, settle)
 
 
 def in_words(instant: datetime) -> str:

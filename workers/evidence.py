@@ -19,7 +19,7 @@ from common.ledger.outcomes import Again, Booked, Delivered, Doubt, Made, Outcom
 from common.ledger.records import Attempt, AttemptVerdict, Billing, Invoice
 from common.rules.reasons import Reason
 from common.rules.states import Delivery, Status, Step
-from workers.absence import SETTLE, in_words, is_believable
+from workers.absence import in_words, is_believable
 from workers.delivery import is_open
 from workers.freshness import read_invoice
 from workers.invoice_state import invoice_of
@@ -110,10 +110,10 @@ async def _not_found(runtime: Runtime, billing: Billing, attempt: Attempt, seen:
     if unclear is not None:
         facts = {"invoice": str(unclear.number), "contract": str(unclear.contract or "not told"), "period": "not told"}
         await _resolve(runtime, billing, Park(Reason.UNVERIFIED, facts), f"invoice {unclear.number} is unclear")
-    elif billing.status is Status.SEEKING and waited > SETTLE:
-        note = f"Fortnox said yes, and shows no invoice after {SETTLE}"
+    elif billing.status is Status.SEEKING and waited > runtime.settle:
+        note = f"Fortnox said yes, and shows no invoice after {runtime.settle}"
         await _resolve(runtime, billing, Doubt(Reason.NUMBER_UNKNOWN), note)
-    elif seen.complete and is_believable(attempt, runtime.settings.clock.now()):
+    elif seen.complete and is_believable(attempt, runtime.settings.clock.now(), runtime.settle):
         await _believe_absence(runtime, billing, attempt)
     else:
         log.info("evidence_not_found", billing=billing.id, status=billing.status.value)

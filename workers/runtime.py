@@ -19,10 +19,6 @@ from common.queue import doorbell
 from common.queue.connections import connect_async
 from common.settings import Settings
 
-LEASE_MARGIN = timedelta(seconds=15)
-"""How much longer a lease lasts than the longest call: the time for the outcome's commit, and for a busy machine."""
-
-
 LONGEST_WAIT = 10.0
 """Seconds; the feeder admits only what waits about two."""
 
@@ -43,7 +39,12 @@ class Runtime:
     @property
     def lease(self) -> timedelta:
         """How long a claim holds: longer than the longest call can take."""
-        return timedelta(seconds=self.settings.call_timeout) + LEASE_MARGIN
+        return timedelta(seconds=self.settings.call_timeout + self.settings.lease_margin)
+
+    @property
+    def settle(self) -> timedelta:
+        """How long Fortnox may take to show what it has begun."""
+        return timedelta(seconds=self.settings.settle)
 
     @property
     def longest_wait(self) -> float:

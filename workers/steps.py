@@ -108,18 +108,19 @@ async def _claim_and_call(runtime: Runtime, work: Work[Value], billing: Billing,
         outcome = await _concluded(work.refused(runtime, claim.billing, refusal))
     except errors.InDoubt as doubt:
         answer = Answer(None, doubt.http_status, doubt.code, doubt.message, doubt.x_uid)
-        outcome = Doubt(Reason.NO_ANSWER, doubted(claim, permit, doubt))
+        outcome = Doubt(Reason.NO_ANSWER, doubted(runtime, claim, permit, doubt))
     else:
         answer = Answer("acted", reply.http_status, x_uid=reply.x_uid)
         outcome = await _concluded(work.judge(runtime, claim.billing, reply))
     await _settle(runtime, claim, answer, outcome)
 
 
-def doubted(claim: Claim, permit: Permit, doubt: errors.InDoubt) -> dict[str, str]:
+def doubted(runtime: Runtime, claim: Claim, permit: Permit, doubt: errors.InDoubt) -> dict[str, str]:
     """What a person sees of a call in doubt: what came back, and for an invoice to be made, until when it is sought."""
     facts = {"answer": str(doubt)}
     if claim.billing.step is Step.CREATE and claim.billing.called_at is not None:
-        facts["sought until"] = in_words(believable_from(claim.billing.called_at, permit.token.expires_at))
+        until = believable_from(claim.billing.called_at, permit.token.expires_at, runtime.settle)
+        facts["sought until"] = in_words(until)
     return facts
 
 
