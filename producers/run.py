@@ -32,7 +32,7 @@ from common.settings import Settings
 from producers.contracts import poll
 from producers.feeder import Feeder
 from producers.planner import insert_due
-from producers.surprises import explain
+from producers.surprises import explain, unexplained
 
 log = structlog.get_logger()
 
@@ -41,6 +41,10 @@ BY = "producer"
 POLLS_AT_ONCE = 16
 FEED_AT_LEAST_EVERY = 0.5
 """Seconds; the doorbell and the poller wake the feeder sooner."""
+
+EXPLAIN_WITHIN = 5.0
+"""Seconds after which a tenant is listed again that was stopped by a surprise, which a listing may explain; if it did
+not, after twice as long."""
 
 SWEEP_EVERY = 1.0
 RETRY_POLL_AFTER = 10.0
@@ -94,6 +98,8 @@ class Producer:
                 everybody = await tenants.every(self._ledger)
                 await self._plan_new_day(everybody)
                 now = boottime()
+                for surprised, seconds in (await unexplained(self._ledger)).items():
+                    self._list_again(surprised, now + max(EXPLAIN_WITHIN, seconds))
                 for tenant in everybody:
                     if self._next_poll.setdefault(tenant.id, now) <= now and tenant.id not in self._polling:
                         self._polling.add(tenant.id)
@@ -137,6 +143,10 @@ class Producer:
         await self._clear_read_blocks(tenant.id)
         await explain(self._ledger, tenant.id, rows)
         await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
+
+    def _list_again(self, tenant: TenantId, at: float) -> None:
+        """Lists the tenant's contracts then, or before if that is planned."""
+        self._next_poll[tenant] = min(self._next_poll.get(tenant, 0.0), at)
 
     def _poll_again_later(self, tenant: TenantId) -> None:
         failures = self._failures[tenant] = self._failures.get(tenant, 0) + 1

@@ -66,7 +66,7 @@ class Email:
             return found
         if not found.email_to:
             # Somebody may have entered it since the invoice was read, and has asked for another try at once.
-            found = await read_invoice(runtime, billing.tenant, found.number)
+            found = await read_invoice(runtime.ledger, runtime.fortnox, billing.tenant, found.number)
         if not found.email_to:
             return Park(Reason.RECIPIENT_MISSING, {"invoice": str(found.number), "customer": billing.customer_name})
         return None

@@ -11,23 +11,22 @@ from uuid import uuid4
 
 import structlog
 
-from common import mirror
 from common.fortnox import errors
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import billings, invoices, tenants
-from common.ledger.outcomes import Again, Booked, Delivered, Doubt, Made, Outcome, Park, Seek
+from common.ledger.outcomes import Again, Booked, Delivered, Doubt, Made, Outcome, Park, Seek, Void
 from common.ledger.records import Attempt, AttemptVerdict, Billing, Invoice
 from common.rules.reasons import Reason
 from common.rules.states import Delivery, Status, Step
 from workers.absence import in_words, is_believable
 from workers.delivery import is_open
-from workers.freshness import read_invoice
-from workers.invoice_state import invoice_of
-from workers.invoicing import surprise
+from workers.freshness import read_contract, read_invoice
+from workers.invoice_state import changed_or_gone, invoice_of
+from workers.invoicing import EARLY, surprise
 from workers.look import Look, look
 from workers.runtime import Runtime
 from workers.steps import told
-from workers.verification import is_live, is_unclear, objections
+from workers.verification import is_early, is_live, is_unclear, objections
 
 log = structlog.get_logger()
 
@@ -68,7 +67,7 @@ async def _seek(runtime: Runtime, tenant: TenantId) -> None:
             for billing, attempt in sought:
                 match billing.step, billing.status:
                     case Step.BOOKKEEP, _:
-                        await _seek_booking(runtime, billing)
+                        await _seek_booking(runtime, billing, attempt)
                     case Step.DELIVER, Status.SEEKING:
                         await _follow_hand_over(runtime, billing, attempt)
                     case Step.DELIVER, _:
@@ -83,14 +82,15 @@ async def _seek_invoices(runtime: Runtime, tenant: TenantId, creates: Sequence[t
     for billing, attempt in creates:
         live = await _live_invoices(runtime, billing)
         if live:
-            await _adopt(runtime, billing, live)
+            await _adopt(runtime, billing, attempt, live)
         else:
             await _not_found(runtime, billing, attempt, seen)
 
 
 async def _look_for(runtime: Runtime, tenant: TenantId, creates: Sequence[tuple[Billing, Attempt]]) -> Look:
     return await look(
-        runtime,
+        runtime.ledger,
+        runtime.fortnox,
         tenant,
         above=min((attempt.newest_invoice_before or InvoiceNumber(0) for _, attempt in creates)),
         customers=frozenset(billing.customer_number for billing, _ in creates),
@@ -129,12 +129,11 @@ async def _believe_absence(runtime: Runtime, billing: Billing, attempt: Attempt)
     if tenant is None or not tenant.creates_proven:
         log.info("absence_not_believed", billing=billing.id, why="no invoice of the company was ever found by looking")
         return
-    contract = await runtime.fortnox.contract(billing.tenant, billing.contract)
-    shown = mirror.single_contract(billing.tenant, contract.value, contract.read_at).view
+    shown = (await read_contract(runtime.ledger, runtime.fortnox, billing.tenant, billing.contract)).view
     again = await _look_for(runtime, billing.tenant, [(billing, attempt)])
     live = await _live_invoices(runtime, billing)
     if live:
-        await _adopt(runtime, billing, live)
+        await _adopt(runtime, billing, attempt, live)
     elif not again.complete or any(is_unclear(invoice, billing) for invoice in again.invoices):
         log.info("absence_not_believed", billing=billing.id, why="the second look was not complete or not clear")
     elif shown.period != billing.period:
@@ -145,20 +144,63 @@ async def _believe_absence(runtime: Runtime, billing: Billing, attempt: Attempt)
         await _resolve(runtime, billing, outcome, note, verdict="absent")
 
 
-async def _adopt(runtime: Runtime, billing: Billing, live: Sequence[Invoice]) -> None:
+async def _adopt(runtime: Runtime, billing: Billing, attempt: Attempt, live: Sequence[Invoice]) -> None:
     """Takes the invoice that was found; says so loudly where there are two, for that must never be."""
     first, others = live[0], live[1:]
+    note = f"invoice {first.number} carries this contract and this period"
+    early = await _made_too_early(runtime, billing, attempt)
+    if early is not None:
+        await _take_in_both(runtime, billing, first, early)
+        return
+    if EARLY in billing.detail and runtime.settings.clock.now() - billing.changed_at <= runtime.settle:
+        log.info("early_invoice_not_found", billing=billing.id)
+        return
     found = objections(first, billing)
     outcome: Outcome = Park(Reason.UNVERIFIED, {"invoice": str(first.number), **found}) if found else Made(first)
     if others:
         await surprise(runtime, billing, {"invoices": ", ".join(str(one.number) for one in live)})
-    await _resolve(runtime, billing, outcome, f"invoice {first.number} carries this contract and this period")
+    await _resolve(runtime, billing, outcome, note)
 
 
-async def _seek_booking(runtime: Runtime, billing: Billing) -> None:
-    invoice = await read_invoice(runtime, billing.tenant, invoice_of(billing))
+async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) -> Invoice | None:
+    """The invoice of a later period that our call has made, because a person had just made that of the period asked
+    for (design, section 6: the click in between).
+
+    Where Fortnox has said yes to the period asked for there is none: a later one is then a person's own affair.
+    """
+    if billing.status is not Status.IN_DOUBT and EARLY not in billing.detail:
+        return None
+    mark = attempt.newest_invoice_before or InvoiceNumber(0)
+    known = await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract)
+    later = [invoice for invoice in known if invoice.number > mark and is_early(invoice, billing)]
+    if not later:
+        return None
+    billed = await billings.find(runtime.ledger, tenant=billing.tenant, contract=billing.contract)
+    owned = {other.invoice for other in billed}
+    return min((invoice for invoice in later if invoice.number not in owned), key=lambda one: one.number, default=None)
+
+
+async def _take_in_both(runtime: Runtime, billing: Billing, by_hand: Invoice, early: Invoice) -> None:
+    """The invoice of the period is a person's, and is taken in as that; ours is parked before its time."""
+    if EARLY not in billing.detail:
+        await surprise(runtime, billing, {"invoice": str(early.number), "its period": str(early.period)})
+    note = f"invoice {by_hand.number} was made by hand, and invoice {early.number} of {early.period} by our call"
+    await _resolve(runtime, billing, Made(by_hand, handmade=True, early=early), note)
+
+
+async def _seek_booking(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:
+    """Presence adopts. Absence permits another try once nothing can come of the first any more: Fortnox books an
+    invoice once, and refuses what is booked, which is then read and adopted (API notes 2.5)."""
+    begun = runtime.settings.clock.now()
+    invoice = await read_invoice(runtime.ledger, runtime.fortnox, billing.tenant, invoice_of(billing))
+    objection = changed_or_gone(invoice, billing)
     if invoice.booked:
         await _resolve(runtime, billing, Booked(invoice), f"invoice {invoice.number} is booked")
+    elif isinstance(objection, Void):
+        await _resolve(runtime, billing, objection, f"invoice {invoice.number} no longer stands", verdict="absent")
+    elif is_believable(attempt, begun, runtime.settle):
+        note = f"not booked after the token of the call had expired at {in_words(attempt.token_expires_at)}"
+        await _resolve(runtime, billing, Again(Reason.NOT_SENT), note, verdict="absent")
 
 
 async def _seek_delivery(runtime: Runtime, billing: Billing) -> None:
@@ -166,12 +208,15 @@ async def _seek_delivery(runtime: Runtime, billing: Billing) -> None:
 
     Handed over is not delivered: that is followed until Fakturatjänster says that it is open.
     """
-    invoice = await read_invoice(runtime, billing.tenant, invoice_of(billing))
+    invoice = await read_invoice(runtime.ledger, runtime.fortnox, billing.tenant, invoice_of(billing))
     if billing.policy.deliver is Delivery.FINANCE:
         if invoice.nox_finans:
             await _resolve(runtime, billing, Seek(), f"invoice {invoice.number} is handed over to Fakturatjänster")
     elif invoice.sent:
         await _resolve(runtime, billing, Delivered("sent"), f"invoice {invoice.number} is sent")
+    elif isinstance(gone := changed_or_gone(invoice, billing), Void):
+        # Whether it was sent stays unknown, and no longer matters: nothing will be sent.
+        await _resolve(runtime, billing, gone, f"invoice {invoice.number} no longer stands", verdict=None)
 
 
 async def _follow_hand_over(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:
@@ -187,7 +232,7 @@ async def _follow_hand_over(runtime: Runtime, billing: Billing, attempt: Attempt
 
 
 async def _resolve(
-    runtime: Runtime, billing: Billing, outcome: Outcome, note: str, *, verdict: AttemptVerdict = "acted"
+    runtime: Runtime, billing: Billing, outcome: Outcome, note: str, *, verdict: AttemptVerdict | None = "acted"
 ) -> None:
     moved = await billings.resolve(
         runtime.ledger, billing.id, billing.step, outcome, by=runtime.name, verdict=verdict, note=note

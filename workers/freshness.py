@@ -6,8 +6,10 @@ Freshness counts from the start of the request that returned the row (design, se
 from datetime import datetime, timedelta
 
 from common import mirror
+from common.fortnox.client import Fortnox
 from common.ids import ContractNumber, InvoiceNumber, TenantId
 from common.ledger import contracts, invoices
+from common.ledger.database import Ledger
 from common.ledger.records import Contract, Invoice
 from workers.runtime import Runtime
 
@@ -28,9 +30,14 @@ async def fresh_contract(runtime: Runtime, tenant: TenantId, number: ContractNum
     known = await contracts.get(runtime.ledger, tenant, number)
     if known is not None and is_fresh(runtime, known.read_at):
         return known
-    read = await runtime.fortnox.contract(tenant, number)
+    return await read_contract(runtime.ledger, runtime.fortnox, tenant, number)
+
+
+async def read_contract(ledger: Ledger, fortnox: Fortnox, tenant: TenantId, number: ContractNumber) -> Contract:
+    """The contract as Fortnox has it now; the mirror keeps it."""
+    read = await fortnox.contract(tenant, number)
     row = mirror.single_contract(tenant, read.value, read.read_at)
-    await contracts.mirror(runtime.ledger, tenant, [row], complete=False)
+    await contracts.mirror(ledger, tenant, [row], complete=False)
     return row
 
 
@@ -39,12 +46,12 @@ async def fresh_invoice(runtime: Runtime, tenant: TenantId, number: InvoiceNumbe
     known = await invoices.get(runtime.ledger, tenant, number)
     if known is not None and is_fresh(runtime, known.read_at):
         return known
-    return await read_invoice(runtime, tenant, number)
+    return await read_invoice(runtime.ledger, runtime.fortnox, tenant, number)
 
 
-async def read_invoice(runtime: Runtime, tenant: TenantId, number: InvoiceNumber) -> Invoice:
+async def read_invoice(ledger: Ledger, fortnox: Fortnox, tenant: TenantId, number: InvoiceNumber) -> Invoice:
     """The invoice as Fortnox has it now; the mirror keeps it."""
-    read = await runtime.fortnox.invoice(tenant, number)
+    read = await fortnox.invoice(tenant, number)
     invoice = mirror.invoice(tenant, read.value, read.read_at)
-    await invoices.mirror(runtime.ledger, [invoice])
+    await invoices.mirror(ledger, [invoice])
     return invoice

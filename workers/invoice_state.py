@@ -45,7 +45,7 @@ async def read_after_refusal(runtime: Runtime, billing: Billing, refusal: errors
     if not isinstance(refusal, errors.Invalid) or billing.invoice is None:
         return None
     try:
-        return await read_invoice(runtime, billing.tenant, billing.invoice)
+        return await read_invoice(runtime.ledger, runtime.fortnox, billing.tenant, billing.invoice)
     except (errors.FortnoxError, errors.NotSent) as error:
         log.warning("invoice_not_read_after_refusal", error=str(error))
         return None

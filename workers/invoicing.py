@@ -9,7 +9,7 @@ from common import mirror
 from common.fortnox import errors, models
 from common.fortnox.client import Permit, Reply
 from common.ids import BillingId
-from common.ledger import blocks, invoices, tenants
+from common.ledger import invoices, surprises, tenants
 from common.ledger.outcomes import Hold, Made, Outcome, Park, Seek
 from common.ledger.records import Billing, Contract, Invoice
 from common.rules.periods import Period, follows
@@ -19,7 +19,7 @@ from workers.freshness import fresh_contract, fresh_invoice
 from workers.look import look
 from workers.runtime import Runtime
 from workers.steps import carry_out, judge_refusal
-from workers.verification import is_live, objections
+from workers.verification import is_early, is_live, objections
 
 log = structlog.get_logger()
 
@@ -45,7 +45,8 @@ class Create:
             # The contract has moved on: somebody made the invoice by hand, or it is about to be seen.
             tenant = await tenants.get(runtime.ledger, billing.tenant)
             newest = tenant.newest_invoice if tenant else None
-            await look(runtime, billing.tenant, above=newest, customers=frozenset({billing.customer_number}))
+            customers = frozenset({billing.customer_number})
+            await look(runtime.ledger, runtime.fortnox, billing.tenant, above=newest, customers=customers)
             known = await self._invoice_of(runtime, billing)
             if known is not None:
                 return taken_in(billing, known)
@@ -74,6 +75,8 @@ class Create:
             return Made(invoice)
         await invoices.mirror(runtime.ledger, [invoice])
         await surprise(runtime, billing, found)
+        if is_early(invoice, billing):
+            return Seek({EARLY: str(invoice.number)})
         return Park(Reason.UNVERIFIED, {"invoice": str(invoice.number), **found})
 
     async def _judge_contract(
@@ -88,14 +91,16 @@ class Create:
         row = mirror.single_contract(billing.tenant, answered, reply.read_at)
         if moved_one_period(billing.period, row) or moved_from_approved(billing, row):
             return Seek()
-        facts = moved(billing, row)
-        await surprise(runtime, billing, facts)
+        await surprise(runtime, billing, moved(billing, row))
         # Further on than our call has moved it: the invoice of the period is somebody else's, and ours a later one's.
-        return Park(Reason.UNVERIFIED, facts) if went_past(billing.period, row) else Seek()
+        return Seek({EARLY: "not seen yet"}) if went_past(billing.period, row) else Seek()
 
     async def refused(self, runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
         return judge_refusal(billing, refusal)
 
+
+EARLY = "made too early"
+"""What a billing that is sought tells where our call has made a later period's invoice: its number, once known."""
 
 STOPPED = {"INACTIVE": Reason.INACTIVE, "GONE": Reason.INACTIVE, "FINISHED": Reason.FINISHED}
 """Why a contract that is no longer active is not invoiced."""
@@ -146,12 +151,7 @@ def moved(billing: Billing, contract: Contract) -> dict[str, str]:
 
 async def surprise(runtime: Runtime, billing: Billing, facts: dict[str, str]) -> None:
     """Fortnox did something that was not asked for: no invoice of this tenant is made until that is explained."""
-    log.error("surprise", **facts)
-    await blocks.put(
-        runtime.ledger,
-        billing.tenant,
-        Step.CREATE,
-        Reason.SURPRISE,
-        {"contract": str(billing.contract), **facts},
-        by=runtime.name,
+    paused = await surprises.note(
+        runtime.ledger, billing.tenant, {"contract": str(billing.contract), **facts}, by=runtime.name
     )
+    log.error("surprise", tenant_paused=paused, **facts)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import structlog
 
+from common.fortnox.client import Fortnox
 from common.fortnox.models import InvoiceItem
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import invoices, tenants
+from common.ledger.database import Ledger
 from common.ledger.records import Invoice
 from workers.freshness import read_invoice
-from workers.runtime import Runtime
 from workers.verification import CONTRACT_INVOICE
 
 log = structlog.get_logger()
@@ -30,7 +31,9 @@ class Look:
     """Whether nothing was left out: only then does it say something about what it does not show."""
 
 
-async def look(runtime: Runtime, tenant: TenantId, *, above: InvoiceNumber | None, customers: frozenset[str]) -> Look:
+async def look(
+    ledger: Ledger, fortnox: Fortnox, tenant: TenantId, *, above: InvoiceNumber | None, customers: frozenset[str]
+) -> Look:
     """Reads what the mirror lacks of the tenant's invoices above a number, and returns all of them.
 
     Parameters:
@@ -41,18 +44,18 @@ async def look(runtime: Runtime, tenant: TenantId, *, above: InvoiceNumber | Non
 
     Raises FortnoxError or NotSent as soon as one candidate cannot be read; the mark does not move then.
     """
-    listing = await runtime.fortnox.invoices(tenant, above=above or InvoiceNumber(0))
+    listing = await fortnox.invoices(tenant, above=above or InvoiceNumber(0))
     found: list[Invoice] = []
     for item in (read.value for read in listing.rows):
         if not is_candidate(item, customers):
             continue
-        mirrored = await invoices.get(runtime.ledger, tenant, item.document_number)
+        mirrored = await invoices.get(ledger, tenant, item.document_number)
         if mirrored is None or mirrored.read_at is None:
-            mirrored = await read_invoice(runtime, tenant, item.document_number)
+            mirrored = await read_invoice(ledger, fortnox, tenant, item.document_number)
         found.append(mirrored)
     newest = max((read.value.document_number for read in listing.rows), default=None)
     if newest is not None and listing.complete:
-        await tenants.see_invoices(runtime.ledger, tenant, newest)
+        await tenants.see_invoices(ledger, tenant, newest)
     log.debug("invoices_looked_at", tenant=tenant, above=above, newest=newest, read=len(found))
     return Look(found, listing.complete)
 

@@ -14,6 +14,16 @@ def is_live(invoice: Invoice) -> bool:
     return not (invoice.cancelled or invoice.credit or invoice.credited_by is not None)
 
 
+def is_early(invoice: Invoice, billing: Billing) -> bool:
+    """Whether it is a standing invoice of the same contract, of a later period than the billing's."""
+    return (
+        is_live(invoice)
+        and invoice.contract == billing.contract
+        and invoice.period is not None
+        and invoice.period.start > billing.period.end
+    )
+
+
 def is_unclear(invoice: Invoice, billing: Billing) -> bool:
     """Whether a contract invoice of the same customer does not say which contract or period it is of."""
     return (

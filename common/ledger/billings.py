@@ -7,7 +7,7 @@ here, never a rule: each rule is in the module that its name comes from.
 
 from common.ledger.billing_rows import attempts_of as attempts
 from common.ledger.billing_rows import carried_out, counts, expired, find, get, ready, seekers
-from common.ledger.by_person import NotPossible, approve, retry, skip
+from common.ledger.by_person import NotPossible, approve, cancelled_early, keep, retry, skip
 from common.ledger.claims import claim
 from common.ledger.outcomes import (
     Again,
@@ -43,6 +43,7 @@ __all__ = [
     "Void",
     "approve",
     "attempts",
+    "cancelled_early",
     "carried_out",
     "claim",
     "counts",
@@ -50,6 +51,7 @@ __all__ = [
     "find",
     "get",
     "give_back",
+    "keep",
     "move",
     "ready",
     "resolve",

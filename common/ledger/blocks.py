@@ -52,7 +52,7 @@ async def put(
     """
 
     def work(connection: Connection) -> None:
-        connection.execute(_LOCK_TENANT, {"tenant_id": tenant})
+        lock(connection, tenant)
         put_in(connection, ledger, tenant, step, reason, detail, by)
 
     await ledger.transact(work)
@@ -62,11 +62,16 @@ async def clear(ledger: Ledger, tenant: TenantId, step: Step | None, reason: Rea
     """Ends a block that is known to have passed; what is parked for it waits again. `False`: there was none."""
 
     def work(connection: Connection) -> bool:
-        connection.execute(_LOCK_TENANT, {"tenant_id": tenant})
+        lock(connection, tenant)
         where = and_(blocks.c.tenant == tenant, blocks.c.step == _stored(step), blocks.c.reason == reason.value)
         return _clear_where(connection, ledger, where, by)
 
     return await ledger.transact(work)
+
+
+def lock(connection: Connection, tenant: TenantId) -> None:
+    """Takes the lock under which the company's blocks change."""
+    connection.execute(_LOCK_TENANT, {"tenant_id": tenant})
 
 
 def step_stopped_by(step: Step, reason: Reason) -> Step | None:

@@ -1,22 +1,26 @@
-"""What a person may do with a billing that stands still: approve it, retry it, skip it (design, section 5).
+"""What a person may do with a billing that stands still: approve it, retry it, skip it, say what became of its call,
+keep or cancel one that was made too early (design, sections 5 and 6).
 
 Nothing here may ever repeat a call that may have taken effect, however great the person's hurry; what is not possible
 is refused in words that say what to do.
 """
 
 from dataclasses import replace
+from datetime import UTC, datetime, time
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from common.clock import STOCKHOLM
 from common.ids import BillingId
-from common.ledger import blocks
-from common.ledger.billing_changes import change, read_locked
+from common.ledger import blocks, invoices
+from common.ledger.billing_changes import change, policy_in_force, read_locked
 from common.ledger.billing_rows import billing_of
 from common.ledger.database import Ledger, instant_of
-from common.ledger.records import Billing
-from common.ledger.transitions import waiting_again
-from common.rules.states import FINAL, UNRESOLVED, Status
+from common.ledger.records import Billing, Invoice
+from common.ledger.transitions import onward, waiting_again
+from common.rules.reasons import Reason
+from common.rules.states import FINAL, UNRESOLVED, Status, Step
 
 
 class NotPossible(Exception):  # noqa: N818 - what a person is told, not a fault
@@ -59,8 +63,11 @@ async def retry(ledger: Ledger, billing: BillingId, by: str) -> Billing:
         if row.may_have_acted:
             raise NotPossible(
                 f"Billing {billing} cannot be retried: a call of its step {current.step.value} may have taken effect, "
-                "and would be made twice. Look for the effect in Fortnox; what is found there decides it."
+                "and would be made twice. See what Fortnox shows, and say what became of it: avtalsmotor billings "
+                f"resolve {billing}"
             )
+        if current.reason is Reason.EARLY:
+            raise NotPossible(_early(billing, "retried"))
         if current.status not in (Status.PARKED, Status.IN_DOUBT, Status.WAITING):
             raise NotPossible(
                 f"Billing {billing} cannot be retried: it is {current.status.value}, not parked. "
@@ -97,6 +104,69 @@ async def skip(ledger: Ledger, billing: BillingId, by: str, why: str) -> Billing
         return change(connection, ledger, current, landing, by, "skipped", instant_of(row.now))
 
     return await ledger.transact(work)
+
+
+async def keep(ledger: Ledger, billing: BillingId, invoice: Invoice, by: str) -> Billing:
+    """A person keeps an invoice that was made too early: PARKED -> the steps that are left, from its due day on.
+
+    Parameters:
+      invoice: as it was just read, with the due day for its date.
+
+    Raises:
+      NotPossible: it is not parked for having been made too early.
+    """
+
+    def work(connection: Connection) -> Billing:
+        row, current = _for_person(connection, ledger, billing)
+        _must_be_early(current, "kept")
+        now = instant_of(row.now)
+        made = replace(current, step=Step.CREATE, made_total=invoice.total, made_rows=invoice.rows_digest)
+        landing = onward(made, policy_in_force(row, current), now, invoice=invoice)
+        opens = datetime.combine(current.due_on, time.min, STOCKHOLM).astimezone(UTC)
+        if landing.status is Status.WAITING and opens > now:
+            landing = replace(landing, not_before=max(opens, landing.not_before or opens))
+        invoices.take_in(connection, ledger, [invoice])
+        note = f"kept, dated {invoice.invoice_date}"
+        return change(connection, ledger, current, landing, by, "kept", now, note=note)
+
+    return await ledger.transact(work)
+
+
+async def cancelled_early(ledger: Ledger, billing: BillingId, by: str) -> Billing:
+    """An invoice that was made too early is cancelled, and its contract shows the period again: PARKED -> VOIDED.
+
+    Raises:
+      NotPossible: it is not parked for having been made too early.
+    """
+
+    def work(connection: Connection) -> Billing:
+        row, current = _for_person(connection, ledger, billing)
+        _must_be_early(current, "cancelled")
+        landing = replace(
+            waiting_again(current),
+            status=Status.VOIDED,
+            reason=Reason.CANCELLED,
+            detail={"invoice": str(current.invoice)},
+        )
+        note = "cancelled, and the contract's period set back"
+        return change(connection, ledger, current, landing, by, "cancelled", instant_of(row.now), note=note)
+
+    return await ledger.transact(work)
+
+
+def _must_be_early(billing: Billing, what: str) -> None:
+    if billing.status is not Status.PARKED or billing.reason is not Reason.EARLY:
+        raise NotPossible(
+            f"Billing {billing.id} cannot be {what}: it is {billing.status.value.replace('_', ' ')}, and only one "
+            f"whose invoice was made too early can be. See what it needs: avtalsmotor billings show {billing.id}"
+        )
+
+
+def _early(billing: BillingId, what: str) -> str:
+    return (
+        f"Billing {billing} cannot be {what}: its invoice was made too early. Keep it for its due day: avtalsmotor "
+        f"billings keep {billing}. Or cancel it: avtalsmotor billings cancel {billing}"
+    )
 
 
 def _for_person(connection: Connection, ledger: Ledger, billing: BillingId) -> tuple[Row[Any], Billing]:

@@ -75,10 +75,14 @@ class Made:
 
     Parameters:
       handmade: a person made it, and it is adopted; whether the rest is done is policy (`finish_handmade`).
+      early: what our own call made instead, of a later period: it becomes a billing of its own, parked.
+      vouched: a person says that it is the one, though it does not tell its contract or its period.
     """
 
     invoice: Invoice
     handmade: bool = False
+    early: Invoice | None = None
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ Where the outcome takes the billing, `transitions` decides. Nothing here may eve
 let a late or missing answer make it callable again (design, section 5, rules 4, 7 and 9).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from common.ids import BillingId
-from common.ledger import audit, blocks, invoices, tenants
+from common.ledger import audit, blocks, early, invoices, tenants
 from common.ledger.billing_changes import change, policy_in_force, read_locked, state_of
 from common.ledger.billing_rows import billing_of
 from common.ledger.billing_statements import ANSWERED, VERDICT
@@ -119,15 +119,17 @@ async def resolve(
     *,
     verdict: AttemptVerdict | None,
     note: str,
+    standing: Collection[Status] = UNRESOLVED,
 ) -> bool:
     """Moves a billing whose outcome was sought or in doubt, on evidence or on a person's word.
 
     Parameters:
       verdict: what is now known of the newest attempt of the step; `None` = nothing new.
       note: the evidence, in words.
+      standing: where it may stand; a person may also decide about what is parked.
 
     Returns:
-      `False`: it is not sought or in doubt at this step any more, and nothing was changed.
+      `False`: it does not stand there at this step any more, and nothing was changed.
 
     Raises:
       ValueError: an attempt would be left without a verdict by an outcome that needs one.
@@ -138,12 +140,12 @@ async def resolve(
         if row is None:
             return False
         current = billing_of(row)
-        if current.step is not step or current.status not in UNRESOLVED:
+        if current.step is not step or current.status not in standing:
             return False
         if verdict is not None:
             facts = {"of_billing": billing, "at_step": step.value, "new_verdict": verdict, "new_note": note}
             connection.execute(VERDICT, facts)
-        elif row.open_attempt and not isinstance(to, Seek | Doubt):
+        elif row.open_attempt and not isinstance(to, Seek | Doubt | Void):
             raise ValueError(f"billing {billing} cannot leave doubt while nobody says what became of its call")
         _apply(connection, ledger, row, current, to, by, proves=verdict == "acted", note=note)
         return True
@@ -196,7 +198,9 @@ def _apply(
     change(connection, ledger, billing, landing, by, _ACTIONS[type(to)], now, note=note)
     if seen is not None:
         invoices.take_in(connection, ledger, [seen])
-    if isinstance(to, Made) and proves and landing.invoice is not None and not row.creates_proven:
+    if isinstance(to, Made) and to.early is not None and landing.step is not Step.CREATE:
+        early.take_in(connection, ledger, billing, to.early, by, now)
+    if isinstance(to, Made) and proves and not to.handmade and landing.invoice and not row.creates_proven:
         tenants.prove_creates(connection, ledger, billing.tenant, by)
     if isinstance(to, Park) and REASONS[to.reason].scope is Scope.TENANT:
         stopped = blocks.step_stopped_by(billing.step, to.reason)

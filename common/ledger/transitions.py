@@ -49,8 +49,8 @@ def land(billing: Billing, policy: Policy, to: Outcome, now: datetime) -> Landin
     if not fits(billing.step, to):
         raise ValueError(f"{type(to).__name__} is no outcome of the step {billing.step}")
     match to:
-        case Made(invoice, handmade):
-            if wrong := mismatch(billing, invoice):
+        case Made(invoice, handmade, vouched=vouched):
+            if wrong := mismatch(billing, invoice, vouched=vouched):
                 return _stay(billing, Status.PARKED, Reason.UNVERIFIED, wrong)
             return onward(billing, policy, now, invoice=invoice, handmade=handmade)
         case Booked(invoice):
@@ -86,15 +86,18 @@ def fits(step: Step, to: Outcome) -> bool:
     return True
 
 
-def mismatch(billing: Billing, invoice: Invoice) -> dict[str, str]:
+def mismatch(billing: Billing, invoice: Invoice, *, vouched: bool = False) -> dict[str, str]:
     """What shows that the invoice is not the billing's, for a person to read; empty if nothing does.
 
     The last gate before an invoice may be booked and sent: this contract, this period, neither cancelled nor a credit.
+
+    Parameters:
+      vouched: a person says that it is; then what it does not tell is not held against it, what it tells still is.
     """
     checks = {
         "tenant": (billing.tenant, invoice.tenant),
-        "contract": (billing.contract, invoice.contract),
-        "period": (billing.period, invoice.period),
+        "contract": (billing.contract, (invoice.contract or billing.contract) if vouched else invoice.contract),
+        "period": (billing.period, (invoice.period or billing.period) if vouched else invoice.period),
         "cancelled": (False, invoice.cancelled),
         "credit": (False, invoice.credit),
     }

@@ -63,6 +63,7 @@ class Reason(StrEnum):
     UNVERIFIED = "unverified"
     FINANCE_NOT_OPEN = "finance_not_open"
     SURPRISE = "surprise"
+    EARLY = "early"
 
     # In doubt: Fortnox is being looked at.
     NO_ANSWER = "no_answer"
@@ -260,6 +261,12 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             Scope.TENANT,
             "Fortnox did something else with a contract than invoicing the period asked for",
             "Compare the contract and its latest invoice in Fortnox, correct them, then retry one billing.",
+        ),
+        Reason.EARLY: Entry(
+            Scope.BILLING,
+            "Somebody made the contract's invoice by hand just before our call, which then made the next period's",
+            "Keep it, so that it goes out on its due day: avtalsmotor billings keep ID. Or cancel it, and have it made"
+            " anew when it is due: avtalsmotor billings cancel ID.",
         ),
         Reason.NO_ANSWER: Entry(
             Scope.BILLING,

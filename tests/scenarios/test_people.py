@@ -44,26 +44,6 @@ async def made_by_hand_meanwhile(bureau: Bureau, **choices: Any) -> None:
         bureau.at("2026-02-01 09:01")
 
 
-async def test_a_click_between_our_look_and_our_call_is_caught_and_nothing_is_booked_or_sent_early(
-    bureau: Bureau,
-) -> None:
-    bureau.at("2026-02-01 09:00")
-    await monthly(bureau, 2)
-    async with bureau.without_workers():
-        await bureau.plan(billings=2)
-        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
-    await bureau.work_on(bureau.at_rest)
-    assert bureau.books(BJORK, 1) == lines("""
-        1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
-        1 2026-03-01..2026-03-31 2026-02-01 125
-    """)
-    assert await bureau.stands(BJORK, 1) == ["1 2026-02-01..2026-02-28 create parked unverified"]
-    # What Fortnox does with contracts is not what we believe: nothing more is made until a person has looked.
-    assert bureau.books(BJORK, 2) == []
-    assert [(block.step, block.reason) for block in await bureau.blocks()] == [("create", "surprise")]
-    assert await bureau.calls(BJORK, "/3/contracts/*/createinvoice") == 1
-
-
 async def test_a_contract_stopped_by_hand_before_we_call_is_held(bureau: Bureau) -> None:
     bureau.at("2026-02-01 09:00")
     await monthly(bureau, 2)

@@ -115,6 +115,25 @@ def skip(
     run(billings.skip(billing, why))
 
 
+@app.command()
+def keep(billing: Billing) -> None:
+    """Keep an invoice that was made too early: it is dated its due day, and the rest is done then."""
+    from avtalsmotor.cli.actions import early
+
+    run(early.keep(billing))
+
+
+@app.command()
+def cancel(billing: Billing) -> None:
+    """Cancel (makulera) an invoice that was made too early, and set the contract's period back.
+
+    The period is invoiced anew when it is due. For other invoices this is done in Fortnox.
+    """
+    from avtalsmotor.cli.actions import early
+
+    run(early.cancel(billing))
+
+
 def _ids_or_all(ids: list[int] | None, every: bool, tenant: int | None, reason: str | None) -> None:
     if bool(ids) == every:
         raise typer.BadParameter("Say which: either the ids of billings, or --all.", param_hint="BILLING")

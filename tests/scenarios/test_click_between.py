@@ -1,0 +1,200 @@
+"""A person makes the invoice by hand between our look and our call, so that our call makes the next period's."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from common.ledger.billings import NotPossible
+from common.ledger.records import Billing
+from common.rules.reasons import Reason
+from tests.bureau import Bureau, lines
+from tests.scenarios.companies import BJORK, CUSTOMER, february, monthly, proven
+from workers import early
+
+BOTH = """
+    1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
+    1 2026-03-01..2026-03-31 2026-02-01 125
+"""
+
+
+async def clicked_between(bureau: Bureau, **choices: Any) -> None:
+    """Company with contract 1, whose February a person invoices just before our call; the product has come to rest."""
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1, **choices)
+    async with bureau.without_workers():
+        await bureau.plan(billings=1)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    await bureau.work_on(bureau.at_rest)
+
+
+async def early_one(bureau: Bureau) -> Billing:
+    (billing,) = [one for one in await bureau.billings() if one.reason is Reason.EARLY]
+    return billing
+
+
+async def test_the_handmade_invoice_is_taken_in_and_ours_is_parked_before_its_time(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    assert bureau.books(BJORK) == lines(BOTH)
+    assert await bureau.stands(BJORK) == lines("""
+        1 2026-02-01..2026-02-28 done
+        1 2026-03-01..2026-03-31 bookkeep parked early
+    """)
+    assert await bureau.calls(BJORK, "/3/contracts/*/createinvoice") == 1
+
+
+async def test_the_company_goes_on_once_a_fresh_listing_explains_what_happened(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1)
+    async with bureau.without_workers():
+        await bureau.plan(billings=1)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+        await february(bureau, customer_number="1")
+    await bureau.work_on(bureau.at_rest)
+    # What Fortnox does with contracts is not what we believe: nothing more is made until that is explained.
+    assert [(block.step, block.reason) for block in await bureau.blocks()] == [("create", "surprise")]
+    assert bureau.books(BJORK, 2) == []
+    await bureau.work()
+    assert await bureau.blocks() == []
+    assert bureau.books(BJORK, 2) == ["2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+
+
+async def test_a_second_surprise_within_the_hour_pauses_the_company(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    bureau.at("2026-02-01 09:40")
+    async with bureau.without_workers():
+        await february(bureau, customer_number="1")
+        await bureau.plan(billings=3)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=2, invoice_date="2026-02-01")
+    await bureau.work_on(bureau.at_rest)
+    await bureau.work()
+    told = await bureau.type("status")
+    assert "second surprise within the hour" in told
+    await february(bureau, customer_number="1")
+    await bureau.work()
+    assert bureau.books(BJORK, 3) == []
+
+
+async def test_a_second_surprise_two_hours_later_stops_only_the_creates_until_it_is_explained(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    bureau.at("2026-02-01 11:40")
+    async with bureau.without_workers():
+        await february(bureau, customer_number="1")
+        await bureau.plan(billings=3)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=2, invoice_date="2026-02-01")
+    await bureau.work_on(bureau.at_rest)
+    await bureau.work()
+    await february(bureau, customer_number="1")
+    await bureau.work()
+    assert bureau.books(BJORK, 3) == ["3 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+
+
+async def test_an_early_invoice_that_is_kept_is_dated_its_due_day_and_goes_out_then_and_not_before(
+    bureau: Bureau,
+) -> None:
+    await clicked_between(bureau)
+    await bureau.type("billings", "keep", str((await early_one(bureau)).id))
+    await bureau.work()
+    assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125"
+    bureau.at("2026-02-28 23:00")
+    await bureau.work()
+    assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125"
+    bureau.at("2026-03-01 09:00")
+    await bureau.work()
+    assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125 booked mailed"
+    # What comes after it is invoiced as ever.
+    bureau.at("2026-04-01 09:00")
+    await bureau.work()
+    assert bureau.books(BJORK)[2:] == ["1 2026-04-01..2026-04-30 2026-04-01 125 booked mailed"]
+
+
+async def test_the_customer_keeps_his_days_to_pay_an_invoice_that_is_kept(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    company = bureau.company(BJORK)
+    number = (await early_one(bureau)).invoice
+    assert number is not None
+    made = company.invoices[number]
+    days = made.due_date - made.invoice_date
+    await bureau.type("billings", "keep", str((await early_one(bureau)).id))
+    assert (str(made.invoice_date), made.due_date - made.invoice_date) == ("2026-03-01", days)
+
+
+async def test_an_early_invoice_that_is_cancelled_is_made_anew_when_it_is_due(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    await bureau.type("billings", "cancel", str((await early_one(bureau)).id))
+    await bureau.work()
+    assert bureau.books(BJORK) == lines("""
+        1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
+        1 2026-03-01..2026-03-31 2026-02-01 125 cancelled
+    """)
+    bureau.at("2026-03-01 09:00")
+    await bureau.work()
+    assert bureau.books(BJORK)[2:] == ["1 2026-03-01..2026-03-31 2026-03-01 125 booked mailed"]
+    assert await bureau.blocks() == []
+
+
+@pytest.mark.parametrize("action", [early.keep, early.cancel], ids=["keep", "cancel"])
+async def test_keeping_or_cancelling_whose_answers_are_lost_is_read_and_believed(
+    bureau: Bureau, action: Callable[..., Awaitable[Billing]]
+) -> None:
+    await clicked_between(bureau)
+    for path in ("invoices/*", "invoices/*/cancel", "contracts/*"):
+        await bureau.sandbox.fault(kind="cut_after", method="PUT", path=f"/3/{path}", times=1)
+    billing = await early_one(bureau)
+    await action(bureau.ledger, bureau.fortnox, billing.id, "test")
+    bureau.at("2026-03-01 09:00")
+    await bureau.work()
+    assert bureau.books(BJORK)[-1] == "1 2026-03-01..2026-03-31 2026-03-01 125 booked mailed"
+
+
+async def test_cancelling_that_breaks_off_in_the_middle_leaves_the_contract_paused_and_is_asked_for_again(
+    bureau: Bureau,
+) -> None:
+    await clicked_between(bureau)
+    await bureau.sandbox.fault(kind="cut", method="PUT", path="/3/contracts/*", times=1)
+    billing = await early_one(bureau)
+    with pytest.raises(NotPossible, match="is cancelled, but contract 1 shows 2026-04-01"):
+        await early.cancel(bureau.ledger, bureau.fortnox, billing.id, "test")
+    bureau.at("2026-04-01 09:00")
+    await bureau.work()
+    assert len(bureau.books(BJORK)) == 2
+    await early.cancel(bureau.ledger, bureau.fortnox, billing.id, "test")
+    await bureau.work()
+    assert bureau.books(BJORK)[2:] == ["1 2026-03-01..2026-03-31 2026-04-01 125 booked mailed"]
+
+
+async def test_an_early_invoice_is_neither_retried_nor_approved(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    billing = await early_one(bureau)
+    with pytest.raises(NotPossible, match=f"billings keep {billing.id}"):
+        await bureau.retry(BJORK, 1)
+    with pytest.raises(NotPossible):
+        await bureau.approve(BJORK, 1)
+
+
+async def test_a_click_between_is_also_seen_when_the_answer_to_our_call_is_lost(bureau: Bureau) -> None:
+    await proven(bureau, 1)
+    async with bureau.without_workers():
+        await bureau.plan(billings=2)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+        await bureau.sandbox.fault(kind="cut_after", path="/3/contracts/1/createinvoice", times=1)
+    await bureau.work_on(bureau.at_rest)
+    assert bureau.books(BJORK)[1:] == lines(BOTH)
+    assert (await bureau.stands(BJORK))[1:] == lines("""
+        1 2026-02-01..2026-02-28 done
+        1 2026-03-01..2026-03-31 bookkeep parked early
+    """)
+
+
+async def test_an_early_invoice_of_a_contract_without_further_steps_is_done_once_it_is_kept(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await bureau.sandbox.company(BJORK, name="Björks Data AB", customers=[{**CUSTOMER, "number": "1"}])
+    await february(bureau, customer_number="1")
+    await bureau.take_on(BJORK)
+    async with bureau.without_workers():
+        await bureau.plan(billings=1)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    await bureau.work_on(bureau.at_rest)
+    await early.keep(bureau.ledger, bureau.fortnox, (await early_one(bureau)).id, "test")
+    assert (await bureau.stands(BJORK))[1] == "1 2026-03-01..2026-03-31 done"
+    assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125"
