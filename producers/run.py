@@ -30,6 +30,7 @@ from common.rules.reasons import REASONS, Reason, Scope, of_refusal
 from common.rules.states import Step
 from common.settings import Settings
 from producers.contracts import poll
+from producers.corrections import see as see_corrections
 from producers.feeder import Feeder
 from producers.planner import insert_due
 from producers.surprises import explain, unexplained
@@ -143,6 +144,8 @@ class Producer:
         await self._clear_read_blocks(tenant.id)
         await explain(self._ledger, tenant.id, rows)
         await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
+        if await see_corrections(self._ledger, self._fortnox, tenant.id):
+            await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
 
     def _list_again(self, tenant: TenantId, at: float) -> None:
         """Lists the tenant's contracts then, or before if that is planned."""

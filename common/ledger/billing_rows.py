@@ -170,6 +170,9 @@ def billed_of(row: Row[Any]) -> BilledView:
         amount=row.amount,
         invoice_date=row.invoice_date,
         created_on=row.created_at.astimezone(STOCKHOLM).date(),
+        invoice=row.invoice,
+        reason=None if row.reason is None else Reason(row.reason),
+        changed_at=row.changed_at,
     )
 
 
@@ -191,6 +194,24 @@ def may_have_acted() -> ColumnElement[bool]:
                 and_(attempts.c.step == word("create"), attempts.c.verdict == word("acted")),
             ),
         )
+    )
+
+
+def is_last_word(table: FromClause) -> ColumnElement[bool]:
+    """For a statement over billings under any name: it stands, or was voided and its period not planned again."""
+    again = billings.alias("again")
+    return or_(
+        table.c.status != word("voided"),
+        ~exists(
+            select(again.c.id)
+            .where(
+                again.c.tenant == table.c.tenant,
+                again.c.contract == table.c.contract,
+                again.c.period_start == table.c.period_start,
+                again.c.generation > table.c.generation,
+            )
+            .correlate(table)
+        ),
     )
 
 
@@ -273,6 +294,9 @@ BILLED: tuple[ColumnElement[Any], ...] = (
     billings.c.amount,
     billings.c.invoice_date,
     billings.c.created_at,
+    billings.c.invoice,
+    billings.c.reason,
+    billings.c.changed_at,
 )
 _ONE = select(billings).where(billings.c.id == bindparam("billing"))
 _READY = {True: _ready(is_sqlite=True), False: _ready(is_sqlite=False)}

@@ -79,7 +79,12 @@ def read(connection: Connection, tenant: TenantId, number: ContractNumber) -> Co
 
 def contract_of(row: Row[Any]) -> Contract:
     """A row of `select_contracts` as a record."""
-    view = ContractView(
+    return Contract(view=view_of(row), read_at=row.read_at, paused=row.paused)
+
+
+def view_of(row: Row[Any], read_at: datetime | None = None) -> ContractView:
+    """The same as the rules see it, who are told only by the plan when it was read."""
+    return ContractView(
         tenant=row.tenant,
         number=row.number,
         customer_number=row.customer_number,
@@ -93,8 +98,8 @@ def contract_of(row: Row[Any]) -> Contract:
         currency=row.currency,
         template=row.template,
         paused=bool(row.stopped),
+        read_at=read_at,
     )
-    return Contract(view=view, read_at=row.read_at, paused=row.paused)
 
 
 def period_of(start: date | None, end: date | None) -> Period | None:

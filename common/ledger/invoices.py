@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, fu
 from sqlalchemy.dialects import postgresql, sqlite
 
 from common.ids import ContractNumber, InvoiceNumber, TenantId
+from common.ledger import corrections
 from common.ledger.contracts import period_of
 from common.ledger.database import Ledger
 from common.ledger.records import Invoice
@@ -20,9 +21,15 @@ from common.rules.periods import Period
 
 
 async def mirror(ledger: Ledger, seen: Sequence[Invoice]) -> None:
-    """Takes in what was read; an invoice, or what a list shows of it, that was read later than this stays."""
+    """Takes in what was read; an invoice, or what a list shows of it, that was read later than this stays.
+
+    The billings of those that turn out to be cancelled or credited are voided.
+    """
     if seen:
         await ledger.transact(lambda connection: take_in(connection, ledger, seen))
+        # A transaction of its own, since it locks the company before the invoices, as every change of a billing does.
+        for tenant in {one.tenant for one in seen if one.cancelled or one.credit or one.credited_by is not None}:
+            await corrections.void_ended(ledger, tenant)
 
 
 def take_in(connection: Connection, ledger: Ledger, seen: Sequence[Invoice]) -> None:

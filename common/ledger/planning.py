@@ -16,8 +16,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from common.clock import STOCKHOLM
 from common.ids import ContractNumber, TenantId
 from common.ledger import audit, policies
-from common.ledger.billing_rows import BILLED, billed_of, billing_of, newest_of_each
-from common.ledger.contracts import contract_of, select_contracts
+from common.ledger.billing_rows import BILLED, billed_of, billing_of, is_last_word, newest_of_each
+from common.ledger.contracts import select_contracts, view_of
 from common.ledger.database import NOW, Ledger, instant_of
 from common.ledger.records import Billing
 from common.ledger.rejudging import HISTORY
@@ -57,7 +57,7 @@ def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None)
         history = history.where(contracts.c.tenant == tenant)
     facts = {row.id: tenant_of(row).facts for row in connection.execute(of_tenants)}
     book = policies.read(connection, tenant)
-    seen = [contract_of(row).view for row in connection.execute(select_contracts(tenant))]
+    seen = [view_of(row, row.read_at) for row in connection.execute(select_contracts(tenant))]
     billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)
     for row in connection.execute(history):
         if not _is_held_in_passing(row.step, row.status, row.reason):
@@ -236,13 +236,13 @@ def _history(*, is_sqlite: bool) -> Any:
         .where(
             newest.c.tenant == contracts.c.tenant,
             newest.c.contract == contracts.c.number,
-            newest.c.status != word("voided"),
+            is_last_word(newest),
         )
         .order_by(newest.c.period_start.desc(), newest.c.generation.desc())
         .limit(HISTORY)
     )
     newest_first = (billings.c.period_start.desc(), billings.c.generation.desc())
-    columns = (billings.c.tenant, billings.c.contract, billings.c.reason, *BILLED)
+    columns = (billings.c.tenant, billings.c.contract, *BILLED)
     history = newest_of_each(contracts, ids, billings, is_sqlite=is_sqlite).order_by(*newest_first)
     return history.with_only_columns(*columns, maintain_column_froms=True)
 

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, bindparam, select
 
 from common.clock import STOCKHOLM
 from common.ledger import contracts
-from common.ledger.billing_rows import BILLED, billed_of
+from common.ledger.billing_rows import BILLED, billed_of, is_last_word
 from common.ledger.outcomes import Hold
 from common.ledger.records import Billing
-from common.ledger.schema import billings, word
+from common.ledger.schema import billings
 from common.rules.plan import plan
 from common.rules.policy import Policy
 from common.rules.reasons import Reason
@@ -55,7 +55,7 @@ _EARLIER = (
         billings.c.tenant == bindparam("of_tenant"),
         billings.c.contract == bindparam("of_contract"),
         billings.c.period_start < bindparam("start"),
-        billings.c.status != word("voided"),
+        is_last_word(billings),
     )
     .order_by(billings.c.period_start.desc(), billings.c.generation.desc())
     .limit(HISTORY)

@@ -46,6 +46,9 @@ metadata = MetaData(
 IS_OPEN = "status IN ({})".format(", ".join(sorted(f"'{status}'" for status in OPEN)))
 IS_UNDER_WAY = "status IN ('claimed', 'in_doubt', 'seeking')"
 IS_WAITING = "status = 'waiting'"
+IS_VOIDED = "status = 'voided'"
+IS_ENDED = "(cancelled OR credit OR credited_by IS NOT NULL)"
+"""Of an invoice: it does not stand, or is the credit of another."""
 
 EVERY_STEP = ""
 """In `blocks.step`: the block stops all steps. Not NULL, which no unique key compares."""
@@ -154,6 +157,7 @@ invoices = Table(
     Column("read_at", Instant),
     Column("listed_at", Instant),
     Index("ix_invoices_contract", "tenant", "contract", "period_start"),
+    Index("ix_invoices_ended", "tenant", sqlite_where=text(IS_ENDED), postgresql_where=text(IS_ENDED)),
 )
 
 billings = Table(
@@ -242,6 +246,7 @@ billings = Table(
         sqlite_where=text("status IN ('held', 'parked')"),
         postgresql_where=text("status IN ('held', 'parked')"),
     ),
+    Index("ix_billings_voided", "tenant", sqlite_where=text(IS_VOIDED), postgresql_where=text(IS_VOIDED)),
 )
 
 attempts = Table(

@@ -6,13 +6,13 @@ plans a period that the contract does not show now, save as a preview.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from common.ids import ContractNumber, TenantId
+from common.ids import ContractNumber, InvoiceNumber, TenantId
 from common.rules import due
 from common.rules.periods import Period, add_months, follows, spans, upcoming
 from common.rules.policy import Policy
@@ -60,11 +60,13 @@ class ContractView:
     template: str | None
     paused: bool
     """By a person, at the level of the contract, the company or the bureau."""
+    read_at: datetime | None = None
+    """When the request began that showed it so."""
 
 
 @dataclass(frozen=True, slots=True)
 class BilledView:
-    """A billing of the contract in the ledger, voided ones excluded."""
+    """A billing of the contract in the ledger; of each period the latest."""
 
     period: Period
     generation: int
@@ -75,6 +77,10 @@ class BilledView:
     invoice_date: date | None
     created_on: date
     """The Swedish day on which the billing was planned."""
+    invoice: InvoiceNumber | None = None
+    reason: Reason | None = None
+    changed_at: datetime | None = None
+    """When it last changed its state."""
 
 
 def is_skipped_uninvoiced(billing: BilledView) -> bool:
@@ -111,6 +117,8 @@ class Verdict(NamedTuple):
     """The facts behind the reason, fit for `reasons.explain`."""
     preview: bool
     """A later period or day: shown, never inserted."""
+    warnings: tuple[tuple[Reason, Mapping[str, str]], ...] = ()
+    """What a person should know of the contract besides, and no hindrance: reasons, each with its facts."""
 
     @property
     def outcome(self) -> Outcome:
@@ -134,7 +142,10 @@ def plan(
 
       finished, inactive   not an active contract; a fixed-length one with no invoice left is finished
       no_period            the contract shows none
-      already_billed       the ledger has a billing of that period's start, a skipped one of that very period included
+      set_back             the ledger has a billing with an invoice of that period's start, and the contract was read
+                           later than that last changed: somebody has set it back
+      already_billed       the ledger has a billing of that period's start, a skipped one of that very period included;
+                           or one that was voided after the contract was read
       paused               by a person
       not_yet              the due day is after `today`
       proposal             the company is not live; `detail["verdict"]` is which of the following it would be
@@ -151,6 +162,9 @@ def plan(
       due                  none of these
 
     A company with the cash method is planned as if nobody had wished for bookkeeping (design, section 7).
+
+    Warned of is, besides the verdict: the last period of the contract, if its invoice was cancelled or credited and the
+    contract has gone on.
 
     What is not known (a total, the years, earlier billings) is not held against a contract: Fortnox has the last word.
 
@@ -169,6 +183,8 @@ def plan(
         if allowed.cash:
             policy = without_bookkeeping(policy)
         verdict = _verdict(contract, policy, billed, allowed, today)
+        if warnings := _warnings(verdict, billed):
+            verdict = verdict._replace(warnings=warnings)
         yield verdict
         if days > 0:
             yield from _previews(verdict, billed, allowed, today, today + timedelta(days=days))
@@ -210,11 +226,12 @@ def _verdict(
     if period is None:
         return _nothing(contract, policy, Reason.NO_PERIOD, {})
     due_on = due.due_on(period, policy)
-    billing = _billing_of(period, billed)
+    billing = _billing_of(period, billed) or _just_voided(contract, period, billed)
     if billing is not None:
-        detail = {"step": billing.step.value, "status": billing.status.value}
-        day = billing.invoice_date
-        return Verdict(contract, period, Reason.ALREADY_BILLED, due_on, day, policy, contract.total, detail, False)
+        reason, detail = Reason.ALREADY_BILLED, {"step": billing.step.value, "status": billing.status.value}
+        if billing.invoice is not None and billing.status is not Status.VOIDED and _read_since(contract, billing):
+            reason, detail = Reason.SET_BACK, {"invoice": str(billing.invoice), "period": str(billing.period)}
+        return Verdict(contract, period, reason, due_on, billing.invoice_date, policy, contract.total, detail, False)
     if contract.paused:
         return _nothing(contract, policy, Reason.PAUSED, {})
     if due_on > today:
@@ -235,6 +252,35 @@ def _billing_of(period: Period, billed: Sequence[BilledView]) -> BilledView | No
             continue
         return billing
     return None
+
+
+def _just_voided(contract: ContractView, period: Period, billed: Sequence[BilledView]) -> BilledView | None:
+    """A voided billing of the period that may explain why the contract still showed it: it was read before."""
+    return next(
+        (one for one in billed if one.period == period and not _may_be_planned_again(contract, one)),
+        None,
+    )
+
+
+def _may_be_planned_again(contract: ContractView, billing: BilledView) -> bool:
+    if billing.status is not Status.VOIDED or billing.invoice is None:
+        return True
+    return billing.changed_at is None or contract.read_at is None or contract.read_at > billing.changed_at
+
+
+def _read_since(contract: ContractView, billing: BilledView) -> bool:
+    """Whether the contract was read later than the billing last changed."""
+    return contract.read_at is not None and billing.changed_at is not None and contract.read_at > billing.changed_at
+
+
+def _warnings(verdict: Verdict, billed: Sequence[BilledView]) -> tuple[tuple[Reason, Mapping[str, str]], ...]:
+    contract, shown = verdict.contract, verdict.period
+    last = max(billed, key=_end, default=None)
+    if last is None or last.status is not Status.VOIDED or last.reason is None or last.invoice is None:
+        return ()
+    if contract.status != "ACTIVE" or shown is None or shown.start <= last.period.start:
+        return ()
+    return ((last.reason, {"invoice": str(last.invoice), "period": str(last.period), "contract shows": str(shown)}),)
 
 
 def _judged(case: _Case, *, preview: bool) -> Verdict:
@@ -262,7 +308,7 @@ def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
     if interval is None or not spans(period, interval):
         months = "not known" if interval is None else _months(interval)
         return Reason.PERIOD_LENGTH, {"period": str(period), "interval": months}
-    last = _to_follow(period, live)
+    last = _to_follow(period, case.billed)
     if last is not None and not follows(last.period, period):
         return Reason.PERIOD_MOVED, {"period": str(period), "last_billed": str(last.period)}
     if case.policy.catch_up == "hold":
@@ -279,22 +325,26 @@ def _months(interval: int) -> str:
     return f"{interval} month" if interval == 1 else f"{interval} months"
 
 
-def _to_follow(period: Period, live: list[BilledView]) -> BilledView | None:
-    """The billing that the period must follow: the last one invoiced, or one after it that a person skipped.
+def _to_follow(period: Period, billed: Sequence[BilledView]) -> BilledView | None:
+    """The billing that the period must follow: the last one invoiced, or one after it that a person skipped or undid.
 
     A skipped period may have been a mistake that was corrected since, so that nothing need follow it; one that overlaps
-    the period certainly was.
+    the period certainly was. The same goes for one whose invoice was cancelled or credited.
     """
-    made = max((billing for billing in live if not is_skipped_uninvoiced(billing)), key=_end, default=None)
+    made = max((billing for billing in billed if not _is_undone(billing)), key=_end, default=None)
     skipped = [
         billing
-        for billing in live
-        if is_skipped_uninvoiced(billing)
+        for billing in billed
+        if _is_undone(billing)
         and billing.period.end < period.start
         and (made is None or billing.period.end > made.period.end)
     ]
     followed = next((billing for billing in skipped if follows(billing.period, period)), None)
     return followed or made or max(skipped, key=_end, default=None)
+
+
+def _is_undone(billing: BilledView) -> bool:
+    return is_skipped_uninvoiced(billing) or billing.status is Status.VOIDED
 
 
 def _amount_hold(case: _Case, live: list[BilledView]) -> _Hold | None:

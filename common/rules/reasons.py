@@ -27,6 +27,7 @@ class Reason(StrEnum):
     DUE = "due"
     NOT_YET = "not_yet"
     ALREADY_BILLED = "already_billed"
+    SET_BACK = "set_back"
     EARLIER_OPEN = "earlier_open"
     FINISHED = "finished"
     INACTIVE = "inactive"
@@ -101,6 +102,12 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             Scope.BILLING,
             "The period that the contract shows is already invoiced, on its way, or skipped",
             "Nothing: the next period is planned when the contract shows it.",
+        ),
+        Reason.SET_BACK: Entry(
+            Scope.BILLING,
+            "The contract shows a period again that has its invoice already",
+            "Cancel (makulera) or credit that invoice in Fortnox if the period is to be invoiced again; if not, set the"
+            " contract's period forward there.",
         ),
         Reason.EARLIER_OPEN: Entry(
             Scope.BILLING,

@@ -250,7 +250,9 @@ def _with_invoice(case: _Case, billing: BillingSeen, number: InvoiceNumber) -> L
     if billing.status is Status.VOIDED:
         if (billing.contract, billing.period) in case.live:
             return None  # made again by hand: that invoice has its own line
-        return _explained(billing, "voided", billing.reason or Reason.CANCELLED, billing.detail, invoice)
+        return _explained(
+            billing, "voided", billing.reason or Reason.CANCELLED, {**billing.detail, **_shown(case, billing)}, invoice
+        )
     if invoice is None:
         return _line(
             billing,
@@ -261,7 +263,8 @@ def _with_invoice(case: _Case, billing: BillingSeen, number: InvoiceNumber) -> L
             Reason.INVOICE_MISSING,
         )
     if invoice.ended is not None:
-        return _explained(billing, invoice.ended.value, invoice.ended, {"invoice": str(number)}, invoice)
+        known = {"invoice": str(number), **_shown(case, billing)}
+        return _explained(billing, invoice.ended.value, invoice.ended, known, invoice)
     if wrong := _differences(billing, invoice):
         told = "; ".join(f"{name} {what}" for name, what in wrong.items())
         return _line(
@@ -277,6 +280,12 @@ def _with_invoice(case: _Case, billing: BillingSeen, number: InvoiceNumber) -> L
     if billing.handmade:
         return _explained(billing, "handmade", Reason.HANDMADE, {"invoice": str(number)}, invoice, _TAKEN_IN)
     return _line(billing, Finding.PROVED, "", "", "", invoice=invoice)
+
+
+def _shown(case: _Case, billing: BillingSeen) -> dict[str, str]:
+    """What the contract shows now, for whoever wonders whether the period is to be set back."""
+    verdict = case.verdicts.get(billing.contract)
+    return {} if verdict is None or verdict.period is None else {"contract shows": str(verdict.period)}
 
 
 _TAKEN_IN = "Nothing: it is taken in as the invoice of its period. Book and send it in Fortnox if that is not done."
@@ -422,7 +431,9 @@ def _not_billed(case: _Case) -> Iterator[Line]:
             )
 
 
-_NOT_TO_BE_INVOICED = frozenset({Reason.FINISHED, Reason.INACTIVE, Reason.ALREADY_BILLED, Reason.NOT_YET})
+_NOT_TO_BE_INVOICED = frozenset(
+    {Reason.FINISHED, Reason.INACTIVE, Reason.ALREADY_BILLED, Reason.SET_BACK, Reason.NOT_YET}
+)
 
 
 def _never_shown(case: _Case) -> Iterator[Line]:

@@ -31,7 +31,7 @@ from common.ledger import pauses
 from common.ledger.pauses import Pause
 from common.ledger.records import Tenant
 from common.rules.plan import HOLDS, Outcome, Verdict
-from common.rules.reasons import Reason, explain
+from common.rules.reasons import REASONS, Reason, explain
 from producers.planner import verdicts
 
 
@@ -113,6 +113,10 @@ def as_item(verdict: Verdict, names: Mapping[TenantId, str], paused: Sequence[Pa
         "would_reason": would_reason,
         "paused_levels": [one.level for one in pausing.stopping(verdict, paused)],
         "preview": verdict.preview,
+        "warnings": [
+            {"reason": reason, "why": explain(reason, **facts), "cure": REASONS[reason].cure}
+            for reason, facts in verdict.warnings
+        ],
     }
 
 
@@ -138,7 +142,20 @@ def print_verdicts(decided: Sequence[Verdict], names: Mapping[TenantId, str], pa
     ]
     for tenant, of_company in groupby(decided, lambda verdict: verdict.contract.tenant):
         heading(f"{names.get(tenant, '')} ({tenant})")
-        print_table(columns, [_row(verdict, paused) for verdict in sorted(of_company, key=_group)])
+        shown = sorted(of_company, key=_group)
+        print_table(columns, [_row(verdict, paused) for verdict in shown])
+        _print_warnings(shown)
+
+
+def _print_warnings(decided: Sequence[Verdict]) -> None:
+    """What stands in nothing's way, and what is to be done where the plan does nothing until somebody does it."""
+    for verdict in decided:
+        told = [*verdict.warnings]
+        if verdict.reason is Reason.SET_BACK:
+            told.append((verdict.reason, verdict.detail))
+        for reason, facts in told:
+            say(f"Contract {verdict.contract.number}: {explain(reason, **facts)}")
+            say(f"  {REASONS[reason].cure}")
 
 
 def _group(verdict: Verdict) -> int:
@@ -178,6 +195,8 @@ def _what_happens(verdict: Verdict, paused: Sequence[Pause]) -> tuple[str, Tone]
     why = why[0].lower() + why[1:]
     if reason in HOLDS:
         return f"{would} held: {why}", "attention" if tone == "good" else tone
+    if reason is Reason.SET_BACK:
+        return f"nothing: {why}", "attention"
     return f"nothing: {why}", "quiet"
 
 

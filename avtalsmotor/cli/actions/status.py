@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from redis.exceptions import RedisError
 
-from avtalsmotor.cli.actions import figures, pausing, stopped
+from avtalsmotor.cli.actions import figures, matters, pausing, stopped
+from avtalsmotor.cli.actions.matters import Matter
 from avtalsmotor.cli.actions.stopped import Stop
 from avtalsmotor.cli.actions.tenants import mode_of
 from avtalsmotor.cli.printing import Column, Row, age, count, heading, minute, print_json, print_table, say
@@ -73,6 +74,7 @@ async def status(as_json: bool) -> None:
         names = {company.id: company.name for company in companies}
         stops = await stopped.of_companies(ledger)
         items = await needing_a_person(ledger, names, stops)
+        besides = await matters.read(ledger)
         queues, why_not = await _queues(settings)
     unread = _unread(companies, stops, now, timedelta(seconds=settings.poll_interval) * _POLLS_MISSED)
     of_bureau = [one for one in paused if one.level == "bureau"]
@@ -95,7 +97,11 @@ async def status(as_json: bool) -> None:
                 ],
                 "queues": [_as_queue(depth) for depth in queues] if why_not is None else None,
                 "queues_unknown": why_not,
-                "needs_person": [_as_item(item) for item in items] + [_as_unread(one) for one in unread],
+                "needs_person": [
+                    *(_as_item(item) for item in items),
+                    *(matters.as_item(one, names) for one in besides),
+                    *(_as_unread(one) for one in unread),
+                ],
             }
         )
         return
@@ -108,7 +114,7 @@ async def status(as_json: bool) -> None:
     figures.print_figures(list(counted.values()), [modes[one] for one in counted], now)
     _print_queues(queues, why_not)
     _print_pauses([one for one in paused if one.level != "bureau"], names)
-    _print_items(items, unread)
+    _print_items(items, besides, unread, names)
 
 
 _POLLS_MISSED = 3
@@ -258,13 +264,16 @@ def _print_pauses(paused: Sequence[Pause], names: Mapping[TenantId, str]) -> Non
         say(f"  Set it going again with: {pausing.end_of(pause)}")
 
 
-def _print_items(items: Sequence[Item], unread: Sequence[Unread]) -> None:
+def _print_items(
+    items: Sequence[Item], besides: Sequence[Matter], unread: Sequence[Unread], names: Mapping[TenantId, str]
+) -> None:
     heading("What needs a person")
-    if not items and not unread:
+    if not items and not besides and not unread:
         say("Nothing.")
     for item in items:
         say(f"{item.name} ({item.tenant}), {_standing(item)}: {item.why}")
         say(f"  {_concerned(item)}{item.cure}")
+    matters.print_matters(besides, names)
     if len(unread) <= _TOLD:
         for one in unread:
             say(f"{one.name} ({one.tenant}): {one.why}")

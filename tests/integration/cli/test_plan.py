@@ -71,6 +71,7 @@ async def test_an_item_tells_everything_that_a_bureau_asks(bureau: Shell, sandbo
             "would_reason": None,
             "paused_levels": [],
             "preview": False,
+            "warnings": [],
         }
     ]
 

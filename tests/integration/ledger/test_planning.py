@@ -175,14 +175,20 @@ async def test_the_plan_is_fed_with_contracts_policies_facts_and_the_newest_bill
     assert by_number[ContractNumber(1)][0].lead_days == 0
 
 
-async def test_the_plan_sees_the_newest_billings_first_and_no_voided_ones(ledger: Ledger) -> None:
+async def test_the_plan_sees_the_newest_billings_first_and_a_voided_one_until_its_period_is_planned_again(
+    ledger: Ledger,
+) -> None:
     await company(ledger)
     first = await done(ledger, await one(ledger), 101)
     (second,) = await planned(ledger, period=JUNE)
     voided = await made(ledger, second, 102)
     await billings.move(ledger, voided.id, Step.BOOKKEEP, Void(Reason.CANCELLED), "worker-1")
     ((_, _, billed),) = (await planning.views(ledger, TENANT)).contracts
-    assert [(one.period, one.status) for one in billed] == [(first.period, Status.DONE)]
+    assert [(one.period, one.status) for one in billed] == [(JUNE, Status.VOIDED), (first.period, Status.DONE)]
+
+    await planned(ledger, period=JUNE)
+    ((_, _, billed),) = (await planning.views(ledger, TENANT)).contracts
+    assert [(one.period, one.status) for one in billed] == [(JUNE, Status.WAITING), (first.period, Status.DONE)]
 
 
 async def test_what_is_planned_is_already_billed_to_the_next_plan(ledger: Ledger) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from common.ids import ContractNumber, TenantId
+from common.ids import ContractNumber, InvoiceNumber, TenantId
 from common.rules.due import due_on
 from common.rules.periods import Period, add_months, following, follows
 from common.rules.plan import HOLDS, BilledView, ContractView, TenantFacts, Verdict, plan
@@ -687,3 +687,47 @@ def test_the_preview_is_what_happens(start: date, interval: int, policy: Policy,
     assert [(one.period, one.due_on, one.invoice_date) for one in foreseen] == [
         (one.period, one.due_on, one.invoice_date) for one in happened
     ]
+
+
+# Corrections ---------------------------------------------------------------------------------------------------------
+
+NINE = datetime(2026, 3, 1, 8, tzinfo=UTC)
+INVOICED = replace(BILLED, period=MARCH, invoice=InvoiceNumber(17), changed_at=NINE)
+UNDONE = replace(INVOICED, status=Status.VOIDED, reason=Reason.CANCELLED)
+
+
+def test_a_contract_read_later_than_its_period_was_invoiced_was_set_back() -> None:
+    seen = replace(CONTRACT, read_at=NINE + timedelta(seconds=1))
+    (verdict,) = plan([(seen, LIVE, [INVOICED])], {}, FIRST_OF_MARCH)
+    assert (verdict.reason, verdict.outcome) == (Reason.SET_BACK, "none")
+    assert verdict.detail == {"invoice": "17", "period": str(MARCH)}
+
+
+@pytest.mark.parametrize("read_at", [NINE, NINE - timedelta(seconds=1)])
+@pytest.mark.parametrize("billing", [INVOICED, UNDONE])
+def test_a_contract_read_before_says_nothing_of_what_became_of_its_period(
+    read_at: datetime, billing: BilledView
+) -> None:
+    (verdict,) = plan([(replace(CONTRACT, read_at=read_at), LIVE, [billing])], {}, FIRST_OF_MARCH)
+    assert verdict.reason is Reason.ALREADY_BILLED
+
+
+def test_a_cancelled_period_that_the_contract_shows_again_is_due() -> None:
+    seen = replace(CONTRACT, read_at=NINE + timedelta(seconds=1))
+    (verdict,) = plan([(seen, LIVE, [UNDONE, BILLED])], {}, date(2026, 3, 2))
+    assert (verdict.reason, verdict.outcome, verdict.warnings) == (Reason.DUE, "bill", ())
+
+
+def test_the_period_after_a_cancelled_one_follows_it_and_warns_of_it() -> None:
+    (verdict,) = plan([(replace(CONTRACT, period=APRIL), LIVE, [UNDONE, BILLED])], {}, date(2026, 4, 1))
+    assert verdict.reason is Reason.DUE
+    assert verdict.warnings == (
+        (Reason.CANCELLED, {"invoice": "17", "period": str(MARCH), "contract shows": str(APRIL)}),
+    )
+
+
+def test_nobody_is_warned_of_a_cancelled_period_once_a_later_one_is_billed() -> None:
+    later = replace(INVOICED, period=APRIL, invoice=InvoiceNumber(18))
+    may = Period(date(2026, 5, 1), date(2026, 5, 31))
+    (verdict,) = plan([(replace(CONTRACT, period=may), LIVE, [later, UNDONE])], {}, date(2026, 4, 20))
+    assert verdict.warnings == ()

@@ -95,6 +95,7 @@ CREATE TABLE invoices (
     CONSTRAINT fk_invoices_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
 );
 CREATE INDEX ix_invoices_contract ON invoices (tenant, contract, period_start);
+CREATE INDEX ix_invoices_ended ON invoices (tenant) WHERE (cancelled OR credit OR credited_by IS NOT NULL);
 
 CREATE TABLE billings (
     id {row_id} NOT NULL,
@@ -145,6 +146,7 @@ CREATE INDEX ix_billings_waiting ON billings (tenant, due_on, id) WHERE status =
 CREATE INDEX ix_billings_under_way ON billings (tenant, step, status)
     WHERE status IN ('claimed', 'in_doubt', 'seeking');
 CREATE INDEX ix_billings_person ON billings (tenant, status) WHERE status IN ('held', 'parked');
+CREATE INDEX ix_billings_voided ON billings (tenant) WHERE status = 'voided';
 
 CREATE TABLE attempts (
     id {row_id} NOT NULL,

@@ -1,0 +1,97 @@
+"""What needs a person besides billings that stand still: what people did in Fortnox.
+
+It reads the ledger alone, and changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from avtalsmotor.cli.printing import say
+from common.ids import BillingId, ContractNumber, TenantId
+from common.ledger import corrections
+from common.ledger.corrections import Corrected
+from common.ledger.database import Ledger
+from common.rules.reasons import REASONS, Reason, explain
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """One thing that a person should look at."""
+
+    tenant: TenantId
+    kind: str
+    """What `status` in JSON says of it."""
+    why: str
+    cure: str
+    contract: ContractNumber | None = None
+    billing: BillingId | None = None
+    reason: Reason | None = None
+    since: datetime | None = None
+
+
+async def read(ledger: Ledger) -> list[Matter]:
+    """All of them, by kind and company."""
+    return [
+        *(_voided(one) for one in await corrections.not_invoiced_again(ledger)),
+        *(_set_back(one) for one in await corrections.set_back(ledger)),
+    ]
+
+
+def _voided(corrected: Corrected) -> Matter:
+    billing = corrected.billing
+    reason = billing.reason or Reason.CANCELLED
+    facts = {"invoice": billing.invoice, "period": billing.period, "contract shows": corrected.shown}
+    return _of_billing(corrected, "voided", reason, facts)
+
+
+def _set_back(corrected: Corrected) -> Matter:
+    facts = {"invoice": corrected.billing.invoice, "period": corrected.billing.period}
+    return _of_billing(corrected, "set_back", Reason.SET_BACK, facts)
+
+
+def _of_billing(corrected: Corrected, kind: str, reason: Reason, facts: Mapping[str, object]) -> Matter:
+    billing = corrected.billing
+    return Matter(
+        billing.tenant,
+        kind,
+        explain(reason, **facts),
+        REASONS[reason].cure,
+        billing.contract,
+        billing.id,
+        reason,
+        billing.changed_at,
+    )
+
+
+def as_item(matter: Matter, names: Mapping[TenantId, str]) -> dict[str, object]:
+    """By the names that every item of `status` has; there is no step to it."""
+    return {
+        "tenant": matter.tenant,
+        "tenant_name": names[matter.tenant],
+        "status": matter.kind,
+        "step": None,
+        "reason": matter.reason,
+        "why": matter.why,
+        "cure": matter.cure,
+        "since": matter.since,
+        "billings": [] if matter.billing is None else [matter.billing],
+        "contracts": [] if matter.contract is None else [matter.contract],
+    }
+
+
+_TOLD = 8
+
+
+def print_matters(matters: Sequence[Matter], names: Mapping[TenantId, str]) -> None:
+    """Two lines for each; of many of one kind in one company the first, and how many more there are."""
+    for (tenant, kind), of_kind in groupby(matters, key=lambda one: (one.tenant, one.kind)):
+        alike = list(of_kind)
+        for matter in alike[:_TOLD]:
+            contract = f", contract {matter.contract}" if matter.contract is not None else ""
+            say(f"{names[tenant]} ({tenant}){contract}: {matter.why}")
+            say(f"  {matter.cure}")
+        if len(alike) > _TOLD:
+            more = f"{len(alike) - _TOLD} more {kind.replace('_', ' ')}"
+            say(f"{names[tenant]} ({tenant}): {more}. All of them: avtalsmotor status --json")
