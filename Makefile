@@ -1,5 +1,5 @@
 # One command each; every target makes its own .venv first. Keeps to GNU make 3.81 (macOS).
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test lint bench chaos clean
 
 BIN := .venv/bin
 
@@ -18,6 +18,13 @@ lint: .venv/.dev
 
 bench: .venv/.runtime
 	$(BIN)/python -m bench $(ONLY) $(BENCH)
+
+SEED ?= 7
+FAULTS ?= 1000
+LEDGER ?= sqlite
+
+chaos: .venv/.dev
+	$(BIN)/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --ledger $(LEDGER) $(CHAOS)
 
 .venv/.python: Makefile
 	@sh deploy/make-venv

@@ -11,6 +11,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import asyncpg
 
@@ -68,22 +71,58 @@ def _start(directory: Path) -> str:
 
 def keep(session: int, announced: Path) -> None:
     """Runs a server until the process `session` has ended. The keeper's own work: never called in a test process."""
-    binaries = _binaries()
-    user = _user()
-    home = Path(tempfile.mkdtemp(prefix="avtalsmotor-postgresql-"))
-    try:
-        if user is not None:
-            binaries = _reachable(binaries, home, user)
-            os.chown(home, user, user)
-        data = home / "data"
-        _run_as(
-            user,
-            [binaries / "initdb", "-D", data, "-U", _USER, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"],
-        ).wait()
-        port = _free_port()
+    with Cluster() as cluster:
+        asyncio.run(cluster.start())
+        partial = announced.with_suffix(".new")
+        partial.write_text(cluster.url)
+        partial.rename(announced)
+        while _is_alive(session) and cluster.is_running:
+            time.sleep(0.2)
+
+
+class Cluster:
+    """A database cluster of one's own in a folder that is removed, whose server can be stopped and started again.
+
+    The files are there within the `with` block; the server from `start` on, at the same address each time.
+    """
+
+    def __init__(self) -> None:
+        self._user = _user()
+        self._port = _free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://{_USER}@127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Self:
+        self._home = Path(tempfile.mkdtemp(prefix="avtalsmotor-postgresql-"))
+        self._data = self._home / "data"
+        try:
+            self._binaries = _binaries()
+            if self._user is not None:
+                self._binaries = _reachable(self._binaries, self._home, self._user)
+                os.chown(self._home, self._user, self._user)
+            options = ["-U", _USER, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"]
+            _run_as(self._user, [self._binaries / "initdb", "-D", self._data, *options]).wait()
+        except BaseException:
+            shutil.rmtree(self._home, ignore_errors=True)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop_at_once()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has been started and has not ended."""
+        return self._server is not None and self._server.poll() is None
+
+    async def start(self) -> None:
+        """Starts the server, and returns when it takes connections."""
         settings = {
             "listen_addresses": "127.0.0.1",
-            "port": port,
+            "port": self._port,
             "unix_socket_directories": "",
             "max_connections": 300,
             # Only the tests' speed depends on it: the machine will not lose power in the middle of one that matters.
@@ -93,20 +132,15 @@ def keep(session: int, announced: Path) -> None:
             "log_min_messages": "fatal",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        server = _run_as(user, [binaries / "postgres", "-D", data, *options])
-        try:
-            url = f"postgresql://{_USER}@127.0.0.1:{port}"
-            asyncio.run(_wait_until_up(url, server))
-            partial = announced.with_suffix(".new")
-            partial.write_text(url)
-            partial.rename(announced)
-            while _is_alive(session) and server.poll() is None:
-                time.sleep(0.2)
-        finally:
-            server.send_signal(3)  # immediate shutdown: nothing here is kept
-            server.wait()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+        self._server = _run_as(self._user, [self._binaries / "postgres", "-D", self._data, *options])
+        await _wait_until_up(self.url, self._server)
+
+    def stop_at_once(self) -> None:
+        """Immediate shutdown: no transaction is let finish, and the next start recovers from the log."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGQUIT)
+            self._server.wait()
+            self._server = None
 
 
 def _binaries() -> Path:

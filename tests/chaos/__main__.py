@@ -1,0 +1,53 @@
+"""`python -m tests.chaos --seed 7 --faults 1000 --ledger sqlite`: one run, its summary as JSON last on standard output.
+
+The exit status says whether every count is as it must be.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from tests.chaos.night import run
+from tests.chaos.summary import Run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs once; 0 when all is well, 1 when a count is off."""
+    parser = argparse.ArgumentParser(prog="chaos", description="Faults against the whole product, and a verdict.")
+    parser.add_argument("--seed", type=int, default=7, help="the same seed deals the same faults")
+    parser.add_argument("--faults", type=int, default=1000, help="hits to be reached")
+    parser.add_argument("--ledger", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--companies", type=int, default=24)
+    parser.add_argument("--only", action="append", metavar="KIND", help="strike with these kinds only")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep ledger and logs here")
+    asked = parser.parse_args(argv)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+    # Ended by the one as by the other: everything that was started is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with contextlib.ExitStack() as stack:
+        home = asked.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avtalsmotor-chaos-")))
+        home.mkdir(parents=True, exist_ok=True)
+        ended: Run = asyncio.run(
+            run(
+                home.absolute(),
+                seed=asked.seed,
+                faults=asked.faults,
+                database=asked.ledger,
+                companies=asked.companies,
+                kinds=asked.only,
+            )
+        )
+    print(json.dumps(ended.as_json(), indent=2))  # noqa: T201 - what the command is for
+    return 0 if ended.went_well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Why a billing waits in plain sight: the fault or the deed that struck it, from the suite's own record.
+
+The ledger's word is not enough: a reason that nothing of what the suite did can have caused is a finding.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chaos.books import Row
+from tests.chaos.scene import PersonsDeed
+from tests.chaos.stage import CALL_TIMEOUT, LEASE
+from tests.chaos.strikes import MARGIN, Strike
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyCall:
+    """A call with an effect that a rule of the sandbox struck."""
+
+    tenant: int
+    arrived: float
+    kind: str
+
+
+class Explanations:
+    """What the suite knows of what it did."""
+
+    def __init__(
+        self, strikes: Sequence[Strike], deeds: Sequence[PersonsDeed], faulty_calls: Sequence[FaultyCall]
+    ) -> None:
+        self._strikes = strikes
+        self._deeds: Mapping[tuple[int, int], list[PersonsDeed]] = defaultdict(list)
+        for deed in deeds:
+            self._deeds[deed.tenant, deed.contract].append(deed)
+        self._faulty: Mapping[int, list[FaultyCall]] = defaultdict(list)
+        for call in faulty_calls:
+            self._faulty[call.tenant].append(call)
+
+    def why(self, row: Row) -> str | None:
+        """In words; `None` if nothing is known that can have caused it."""
+        if deeds := self._deeds.get((row.tenant, row.contract)):
+            return "a person: " + ", ".join(deed.action for deed in deeds)
+        for strike in self._strikes:
+            if strike.struck.get(row.id) == row.step:
+                return strike.kind
+        for attempt in (one for one in row.attempts if one.step == row.step and one.verdict != "rejected"):
+            for call in self._faulty.get(row.tenant, ()):
+                if attempt.called_at - MARGIN <= call.arrived <= attempt.called_at + CALL_TIMEOUT + MARGIN:
+                    return call.kind
+            for strike in self._strikes:
+                if strike.may_have_touched(row.id, attempt.called_at, LEASE, attempt.worker):
+                    return strike.kind
+        return None
+
+
+def faulty_calls(requests: Sequence[Mapping[str, Any]]) -> list[FaultyCall]:
+    """Those of the sandbox's log that a rule struck."""
+    return [
+        FaultyCall(one["tenant"], one["arrived"], one["fault"])
+        for one in requests
+        if one["fault"] is not None and one["tenant"] is not None
+    ]

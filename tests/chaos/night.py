@@ -1,0 +1,270 @@
+"""A run from its first process to its verdict: the bureau works, faults strike it, it comes to rest, and is judged.
+
+The lanes of the deck strike beside each other; the supply, the person on duty and the record go on all the while.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from random import Random
+
+import structlog
+from redis import RedisError
+from sqlalchemy.exc import DBAPIError
+
+from common.ledger.database import open_ledger
+from common.queue.outbox import QueueUnreachable
+from tests.chaos import books, deck
+from tests.chaos.books import Due
+from tests.chaos.deck import Card, Kind
+from tests.chaos.explanations import Explanations, faulty_calls
+from tests.chaos.person_on_duty import look_after
+from tests.chaos.points import Arms
+from tests.chaos.scene import Scene
+from tests.chaos.sight import Sight
+from tests.chaos.stage import LEASE, SETTLE, TOKEN_LIFE, Database, set_up
+from tests.chaos.strikes import Record, Strike
+from tests.chaos.summary import Run
+from tests.chaos.supply import Supply, bureau
+from tests.chaos.verdict import judge
+
+log = structlog.get_logger()
+
+WORKERS = 4
+WARM_WITHIN = 60.0
+RESTS_WITHIN = TOKEN_LIFE + SETTLE + LEASE + 90.0
+"""Seconds: until the last doubt about a create is behind its token and its settling time, and a busy machine."""
+SECONDS_A_FAULT = 4.0
+"""What a fault may take on the average, before a run is given up."""
+LEAST_SHARE = 0.04
+"""Of the faults asked for, so many hits of each kind at the least."""
+ANSWER_CHANGES_EVERY = 20.0
+UNDONE = (OSError, DBAPIError, sqlite3.Error, RedisError, QueueUnreachable)
+"""A fault that another one, struck at the same moment, has kept from being set up."""
+_LOOK_EVERY = 0.5
+_DUTY_EVERY = 2.0
+
+
+class Deal:
+    """Whose turn it is, and whether enough has been dealt."""
+
+    def __init__(self, kinds: Sequence[Kind], record: Record, faults: int, seed: int) -> None:
+        self.kinds = kinds
+        self.least = max(1, int(faults * LEAST_SHARE))
+        self._record = record
+        self._faults = faults
+        self._cards = {
+            lane: deck.dealt(lane, among, seed)
+            for lane in deck.LANES
+            if (among := [kind for kind in kinds if kind.lane == lane])
+        }
+
+    @property
+    def lanes(self) -> list[str]:
+        return list(self._cards)
+
+    def is_over(self) -> bool:
+        return self._record.total() >= self._faults and not self._lacking()
+
+    def next(self, lane: str) -> Card | None:
+        """The lane's next card. Once the others have enough, only kinds that lack hits are dealt; `None`: none does."""
+        lacking = self._lacking()
+        enough = self._record.total() >= self._faults
+        of_lane = [kind.name for kind in self.kinds if kind.lane == lane]
+        if enough and not lacking.intersection(of_lane):
+            return None
+        for card in self._cards[lane]:
+            # A kind that has plenty waits for the others.
+            if card.kind.name in lacking or (not lacking.intersection(of_lane) and not enough):
+                return card
+        raise AssertionError("the deck has no end")
+
+    def _lacking(self) -> set[str]:
+        return {kind.name for kind in self.kinds if self._record.hits[kind.name] < self.least}
+
+
+async def run(
+    home: Path,
+    *,
+    seed: int,
+    faults: int,
+    database: Database,
+    companies: int = 24,
+    kinds: Sequence[str] | None = None,
+    longest: float | None = None,
+) -> Run:
+    """Runs, and judges.
+
+    Parameters:
+      home: a folder for the ledger, the logs and everything else; the caller's to keep or remove.
+      kinds: the names of those to strike with; `None` for all.
+      longest: seconds after which no more faults are dealt, whatever is lacking.
+    """
+    began = time.monotonic()
+    async with _scene(home, database, seed, companies) as scene:
+        chosen = [kind for kind in deck.kinds(database) if kinds is None or kind.name in kinds]
+        deal = Deal(chosen, scene.record, faults, seed)
+        ended_early = None
+        async with _meanwhile(scene, supplying=True):
+            await _warm(scene)
+            log.info("night_began", kinds=len(chosen), companies=companies, database=database)
+            try:
+                async with asyncio.timeout(longest or faults * SECONDS_A_FAULT + 60.0):
+                    await _strike_all(scene, deal)
+            except TimeoutError:
+                ended_early = f"not enough hits within {longest or faults * SECONDS_A_FAULT + 60.0:.0f} s"
+        log.info("strikes_over", hits=scene.record.total())
+        _all_well_again(scene)
+        await scene.sandbox.control("DELETE", "faults")
+        async with _meanwhile(scene, supplying=False):
+            await _rest(scene)
+        due, invoices, rows = await _read(scene)
+        requests = (await scene.sandbox.control("GET", "requests"))["requests"]
+        explanations = Explanations(scene.record.strikes, scene.deeds, faulty_calls(requests))
+        return Run(
+            seed=seed,
+            faults=faults,
+            database=database,
+            duration=time.monotonic() - began,
+            kinds=[kind.name for kind in chosen],
+            least_hits=deal.least,
+            invoices=len(invoices),
+            record=scene.record,
+            verdict=judge(due, invoices, rows, explanations.why),
+            ended_early=ended_early,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _scene(home: Path, database: Database, seed: int, companies: int) -> AsyncIterator[Scene]:
+    async with set_up(home, database) as stage:
+        ledger = await open_ledger(stage.settings.ledger_url, stage.settings.data_dir, stage.settings.clock)
+        try:
+            supply = Supply(stage.sandbox, bureau(companies, Random(seed)))
+            await supply.open(ledger)
+            scene = Scene(stage, ledger, Sight(ledger), Record(), supply, Arms(home / "arms"), WORKERS)
+            stage.replace_dead("producer", 1)
+            stage.replace_dead("worker", WORKERS)
+            yield scene
+        finally:
+            await ledger.close()
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(scene: Scene, *, supplying: bool) -> AsyncIterator[None]:
+    """What goes on beside the faults."""
+
+    async def supply() -> None:
+        await scene.supply.fill(scene.sight)
+
+    async def follow() -> None:
+        await scene.record.follow(scene.sight)
+
+    async def duty() -> None:
+        await look_after(scene.ledger)
+
+    rounds: list[tuple[Callable[[], Awaitable[None]], float]] = [(follow, _LOOK_EVERY), (duty, _DUTY_EVERY)]
+    if supplying:
+        rounds += [(supply, _LOOK_EVERY), (_other_answer(scene), ANSWER_CHANGES_EVERY)]
+    tasks = [asyncio.create_task(_again_and_again(what, every)) for what, every in rounds]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+
+async def _again_and_again(what: Callable[[], Awaitable[None]], every: float) -> None:
+    while True:
+        try:
+            await what()
+        except (OSError, DBAPIError) as error:
+            log.info("controller_waits", error=str(error))
+        await asyncio.sleep(every)
+
+
+def _other_answer(scene: Scene) -> Callable[[], Awaitable[None]]:
+    """Fortnox answers createinvoice now with the contract, now with the invoice (API notes 1.6)."""
+    answers = ["Contract", "Invoice"]
+
+    async def change() -> None:
+        answers.reverse()
+        await scene.sandbox.control("PATCH", "behaviour", {"create_answer": answers[0]})
+
+    return change
+
+
+async def _warm(scene: Scene) -> None:
+    """Until every company has had an invoice made: the first create of each runs alone."""
+    async with asyncio.timeout(WARM_WITHIN):
+        while True:
+            counts = await scene.sight.counts()
+            if len({tenant for tenant, step, status in counts if step != "create"}) == len(scene.supply.clients):
+                return
+            await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _strike_all(scene: Scene, deal: Deal) -> None:
+    async with asyncio.TaskGroup() as lanes:
+        for lane in deal.lanes:
+            for _ in range(deck.LANES[lane]):
+                lanes.create_task(_lane(scene, deal, lane))
+
+
+async def _lane(scene: Scene, deal: Deal, lane: str) -> None:
+    while (card := deal.next(lane)) is not None:
+        scene.record.injections[card.kind.name] += 1
+        try:
+            strike = await card.kind.fault(scene, card.rng())
+        except UNDONE as error:
+            log.warning("not_struck", kind=card.kind.name, error=str(error))
+            strike = None
+        log.info("struck", kind=card.kind.name, hit=strike is not None, hits=scene.record.total())
+        if strike is not None:
+            _count(scene, strike, card)
+
+
+def _count(scene: Scene, strike: Strike, card: Card) -> None:
+    strike.kind = card.kind.name
+    scene.record.struck(strike)
+
+
+def _all_well_again(scene: Scene) -> None:
+    """Nothing armed, nothing frozen, nothing dead."""
+    scene.arms.disarm_all()
+    for process in scene.stage.processes:
+        if process.frozen:
+            process.thaw()
+    scene.stage.replace_dead("producer", 1)
+    scene.stage.replace_dead("worker", WORKERS)
+
+
+async def _rest(scene: Scene) -> None:
+    """Until nothing goes on by itself any more, doubts about creates included. The verdict tells what did not end."""
+    deadline = time.monotonic() + RESTS_WITHIN
+    while time.monotonic() < deadline:
+        counts = await scene.sight.counts()
+        going_on = sum(
+            number
+            for (_, step, status), number in counts.items()
+            if status in {"waiting", "claimed", "seeking"} or (status, step) in _RESOLVES
+        )
+        if not going_on and await scene.supply.is_planned(scene.sight):
+            return
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+_RESOLVES = {("in_doubt", "create"), ("in_doubt", "bookkeep")}
+
+
+async def _read(scene: Scene) -> tuple[list[Due], list[books.Invoice], list[books.Row]]:
+    start, end = scene.supply.period
+    due = [Due(tenant, contract, start, end) for tenant, contract in scene.supply.contracts()]
+    invoices = await books.of_sandbox(scene.sandbox, [client.tenant for client in scene.supply.clients])
+    return due, invoices, await books.of_ledger(scene.ledger)

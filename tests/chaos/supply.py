@@ -1,0 +1,146 @@
+"""The bureau of a run: its companies, how they want to be served, and ever new contracts that are due today.
+
+A contract is billed once a day at most, so new contracts are what keeps work in flight. Old ones are deactivated, long
+after anything can still come of them, so that the listings stay as short as in the first minute.
+"""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from random import Random
+from typing import Any
+
+from common.clock import STOCKHOLM
+from common.ids import TenantId
+from common.ledger import policies, tenants
+from common.ledger.database import Ledger
+from common.rules.periods import add_months
+from common.rules.policy import PolicyChoice
+from common.rules.states import Delivery
+from tests.chaos.sight import Sight
+from tests.chaos.stage import Sandbox
+
+BY = "chaos"
+FIRST_TENANT = 100
+BACKLOG = 3
+"""So many contracts of a company wait for their invoice, or are on their way; fewer, and it gets new ones."""
+RETIRES_AFTER = 90.0
+"""Seconds: far beyond the life of any token that a call may have carried."""
+
+EMAILED = PolicyChoice(mode="live", bookkeep=True, deliver=Delivery.EMAIL, deliver_from="any")
+HANDED_OVER = PolicyChoice(mode="live", bookkeep=True, deliver=Delivery.FINANCE, deliver_from="any")
+CREATED = PolicyChoice(mode="live")
+
+_GOING_ON = frozenset({"waiting", "claimed", "seeking"})
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One company, and what is to become of its invoices."""
+
+    tenant: int
+    policy: PolicyChoice
+
+
+class Supply:
+    """Keeps every company in work."""
+
+    def __init__(self, sandbox: Sandbox, clients: Sequence[Client], backlog: int = BACKLOG) -> None:
+        self._sandbox = sandbox
+        self.clients = clients
+        self._backlog = backlog
+        self._added: dict[int, int] = defaultdict(int)
+        self._age: deque[tuple[float, int, int]] = deque()
+        today = datetime.now(STOCKHOLM).date()
+        self.period = (today, _month_after(today))
+
+    async def open(self, ledger: Ledger) -> None:
+        """Makes the companies in the sandbox and takes them on."""
+        for client in self.clients:
+            await self._sandbox.control("POST", "companies", _company(client.tenant))
+            tenant = TenantId(client.tenant)
+            await tenants.add(ledger, tenant, f"Bolaget {client.tenant}", BY)
+            await policies.change(ledger, "tenant", client.policy, BY, tenant=tenant)
+
+    async def fill(self, sight: Sight) -> None:
+        """Adds contracts where few are left, and retires old ones; to be called about twice a second."""
+        settled: dict[int, int] = defaultdict(int)
+        for (tenant, step, status), number in (await sight.counts()).items():
+            if not (step == "create" and status in _GOING_ON):
+                settled[tenant] += number
+        for client in self.clients:
+            missing = self._backlog - (self._added[client.tenant] - settled[client.tenant])
+            if missing > 0:
+                await self._add(client.tenant, missing)
+        await self._retire()
+
+    def contracts(self) -> list[tuple[int, int]]:
+        """(tenant, number) of every contract that was added."""
+        return [(tenant, number) for tenant, added in self._added.items() for number in range(1, added + 1)]
+
+    async def is_planned(self, sight: Sight) -> bool:
+        """Whether the ledger has a billing of every contract."""
+        return await sight.contracts() >= sum(self._added.values())
+
+    async def _add(self, tenant: int, number: int) -> None:
+        first = self._added[tenant] + 1
+        numbers = range(first, first + number)
+        self._added[tenant] += number
+        document = {
+            "customers": [_customer(number) for number in numbers],
+            "contracts": [_contract(number, *self.period) for number in numbers],
+        }
+        await self._sandbox.control("PATCH", f"companies/{tenant}", document)
+        self._age.extend((time.monotonic(), tenant, number) for number in numbers)
+
+    async def _retire(self) -> None:
+        old: dict[int, list[int]] = defaultdict(list)
+        while self._age and time.monotonic() - self._age[0][0] > RETIRES_AFTER:
+            _, tenant, number = self._age.popleft()
+            old[tenant].append(number)
+        for tenant, numbers in old.items():
+            document = {"contracts": [{"number": number, "active": False} for number in numbers]}
+            await self._sandbox.control("PATCH", f"companies/{tenant}", document)
+
+
+def bureau(number: int, rng: Random) -> list[Client]:
+    """So many companies: half of them with e-mail, a quarter with Fakturatjänster, the others with creating alone."""
+    ways = [EMAILED, HANDED_OVER, EMAILED, CREATED]
+    clients = [Client(FIRST_TENANT + index, ways[index % len(ways)]) for index in range(number)]
+    rng.shuffle(clients)
+    return clients
+
+
+def _company(tenant: int) -> dict[str, Any]:
+    return {
+        "tenant": tenant,
+        "name": f"Bolaget {tenant}",
+        "articles": [{"number": "A1", "description": "Serviceavtal", "price": "495"}],
+    }
+
+
+def _customer(number: int) -> dict[str, Any]:
+    return {
+        "number": str(number),
+        "name": f"Kund {number} AB",
+        "email": f"faktura@kund{number}.example",
+        "address1": "Storgatan 1",
+        "zip_code": "111 22",
+        "city": "Stockholm",
+    }
+
+
+def _contract(number: int, start: date, end: date) -> dict[str, Any]:
+    return {
+        "number": number,
+        "customer_number": str(number),
+        "period_start": start.isoformat(),
+        "period_end": end.isoformat(),
+        "rows": [{"article_number": "A1", "quantity": "1"}],
+    }
+
+
+def _month_after(start: date) -> date:
+    return date.fromordinal(add_months(start, 1).toordinal() - 1)

@@ -1,0 +1,163 @@
+"""The verdict on a run, pure: what is wrong in the sandbox's books, and where the ledger says something else.
+
+The books decide what exists; the ledger only says why something does not, and that must match a fault or a person's
+deed that the suite knows of. Nothing is excused here that is not stated in both places.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from tests.chaos.books import Due, Invoice, Row
+
+Why = Callable[[Row], str | None]
+"""What struck a billing that waits in plain sight; `None`: nothing that the suite knows of."""
+
+_GOING_ON = frozenset({"waiting", "claimed", "seeking"})
+_IN_SIGHT = frozenset({"held", "parked", "in_doubt", "skipped"})
+
+
+@dataclass
+class Verdict:
+    """What was found, each offender in words."""
+
+    double: list[str] = field(default_factory=list)
+    overlapping: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
+    booked_twice: list[str] = field(default_factory=list)
+    sent_twice: list[str] = field(default_factory=list)
+    early_not_caught: list[str] = field(default_factory=list)
+    disagreements: list[str] = field(default_factory=list)
+    early_caught: list[str] = field(default_factory=list)
+    """No fault: an invoice of a later period that a click in between made ours, neither booked nor sent, and parked."""
+    in_plain_sight: list[str] = field(default_factory=list)
+    """No fault: what waits for a person, for a reason that is known."""
+
+    @property
+    def wrong(self) -> Mapping[str, Sequence[str]]:
+        """The offenders by count; all empty after a good run."""
+        return {
+            name: getattr(self, name)
+            for name in (
+                "double",
+                "overlapping",
+                "lost",
+                "unexplained",
+                "booked_twice",
+                "sent_twice",
+                "early_not_caught",
+                "disagreements",
+            )
+        }
+
+
+def judge(due: Iterable[Due], invoices: Sequence[Invoice], rows: Sequence[Row], why: Why) -> Verdict:
+    """Judges the books.
+
+    Parameters:
+      due: the periods that fell due, one a contract.
+      invoices: all invoices of contracts in the sandbox's books.
+      rows: all billings of the ledger.
+      why: see `Why`.
+    """
+    verdict = Verdict()
+    of_contract: dict[tuple[int, int], list[Invoice]] = defaultdict(list)
+    for invoice in invoices:
+        of_contract[invoice.tenant, invoice.contract].append(invoice)
+    billed: dict[tuple[int, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        billed[row.tenant, row.contract].append(row)
+    for one in due:
+        key = one.tenant, one.contract
+        _judge_contract(verdict, one, of_contract[key], billed[key], why)
+    for invoice in invoices:
+        _judge_invoice(verdict, invoice)
+    by_number = {(invoice.tenant, invoice.number): invoice for invoice in invoices}
+    for row in rows:
+        _judge_row(verdict, row, by_number, why)
+    return verdict
+
+
+def _judge_contract(verdict: Verdict, due: Due, made: Sequence[Invoice], rows: Sequence[Row], why: Why) -> None:
+    live = [invoice for invoice in made if invoice.live]
+    for first, second in combinations(live, 2):
+        if (first.start, first.end) == (second.start, second.end):
+            verdict.double.append(f"{first}, and again {second.number}")
+        elif first.start <= second.end and second.start <= first.end:
+            verdict.overlapping.append(f"{first}, and {second}")
+    if not any((invoice.start, invoice.end) == (due.start, due.end) for invoice in live):
+        _judge_missing(verdict, due, rows, why)
+    taken_in = {row.invoice for row in rows}
+    for invoice in live:
+        if (invoice.start, invoice.end) != (due.start, due.end) and not invoice.by_person:
+            _judge_early(verdict, invoice, rows)
+        elif invoice.number not in taken_in and not any(row.status in _IN_SIGHT for row in rows):
+            verdict.disagreements.append(f"{invoice} stands in no row of the ledger")
+
+
+def _judge_missing(verdict: Verdict, due: Due, rows: Sequence[Row], why: Why) -> None:
+    named = f"contract {due.contract} of company {due.tenant}, {due.start}..{due.end}"
+    stating = [row for row in rows if row.status in {*_IN_SIGHT, "voided"} and row.reason is not None]
+    if not stating:
+        said = "; ".join(map(str, rows)) or "the ledger has no row of it"
+        verdict.lost.append(f"no live invoice of {named}: {said}")
+    elif not any(why(row) for row in stating):
+        verdict.unexplained.append(f"no live invoice of {named}: {'; '.join(map(str, stating))}")
+
+
+def _judge_early(verdict: Verdict, invoice: Invoice, rows: Sequence[Row]) -> None:
+    parked = [row for row in rows if row.status in {"parked", "held"}]
+    if invoice.vouchers or invoice.sendings or not parked:
+        rest = "; ".join(map(str, rows))
+        verdict.early_not_caught.append(
+            f"{invoice}, {invoice.vouchers} vouchers, {invoice.sendings} sendings; the ledger: {rest}"
+        )
+    else:
+        verdict.early_caught.append(str(invoice))
+
+
+def _judge_invoice(verdict: Verdict, invoice: Invoice) -> None:
+    if invoice.vouchers > 1:
+        verdict.booked_twice.append(f"{invoice}: {invoice.vouchers} vouchers")
+    if invoice.sendings > 1:
+        verdict.sent_twice.append(f"{invoice}: {invoice.emails} e-mails, {invoice.hand_overs} hand-overs")
+
+
+def _judge_row(verdict: Verdict, row: Row, by_number: Mapping[tuple[int, int], Invoice], why: Why) -> None:
+    if row.status in _GOING_ON:
+        verdict.lost.append(f"not come to rest: {row}")
+    elif row.status in _IN_SIGHT:
+        cause = why(row)
+        if row.reason is None and row.status != "skipped":
+            verdict.unexplained.append(f"no reason is stated: {row}")
+        elif cause is None:
+            verdict.unexplained.append(f"nothing is known that would explain it: {row}")
+        else:
+            verdict.in_plain_sight.append(f"{row} ({cause})")
+    if row.invoice is None:
+        return
+    invoice = by_number.get((row.tenant, row.invoice))
+    if invoice is None or (invoice.contract, invoice.start, invoice.end) != (row.contract, row.start, row.end):
+        verdict.disagreements.append(f"{row}, but the books have {invoice or 'no such invoice'}")
+        return
+    if row.status == "voided" and invoice.live:
+        verdict.disagreements.append(f"{row}, but {invoice} stands")
+    if row.status == "done":
+        _judge_done(verdict, row, invoice)
+    if not row.bookkeep and invoice.vouchers:
+        verdict.disagreements.append(f"{row}: booked, though nobody asked for it")
+    if row.deliver == "none" and invoice.sendings:
+        verdict.disagreements.append(f"{row}: sent, though nobody asked for it")
+
+
+def _judge_done(verdict: Verdict, row: Row, invoice: Invoice) -> None:
+    if not invoice.live:
+        verdict.disagreements.append(f"{row}, but {invoice} is cancelled or credited")
+    elif not row.handmade:
+        wanted = {"email": (1, 0), "finance": (0, 1)}.get(row.deliver, (0, 0))
+        if row.bookkeep and not invoice.booked:
+            verdict.lost.append(f"not booked: {row}")
+        if (invoice.emails, invoice.hand_overs) != wanted and invoice.sendings <= 1:
+            verdict.lost.append(f"not sent as asked: {row}: {invoice.emails} e-mails, {invoice.hand_overs} hand-overs")
