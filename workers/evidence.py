@@ -25,7 +25,7 @@ from workers.invoice_state import changed_or_gone, invoice_of
 from workers.invoicing import EARLY, surprise
 from workers.look import Look, look
 from workers.runtime import Runtime
-from workers.steps import told
+from workers.steps import pause_after, told
 from workers.verification import is_early, is_live, is_unclear, objections
 
 log = structlog.get_logger()
@@ -58,7 +58,11 @@ async def only_one(runtime: Runtime, tenant: TenantId) -> AsyncIterator[bool]:
 
 
 async def _seek(runtime: Runtime, tenant: TenantId) -> None:
-    sought = await billings.seekers(runtime.ledger, tenant)
+    sought = [
+        (billing, attempt)
+        for billing, attempt in await billings.seekers(runtime.ledger, tenant)
+        if not await _was_not_done(runtime, billing, attempt)
+    ]
     creates = [(billing, attempt) for billing, attempt in sought if billing.step is Step.CREATE]
     with structlog.contextvars.bound_contextvars(tenant=tenant):
         try:
@@ -71,10 +75,23 @@ async def _seek(runtime: Runtime, tenant: TenantId) -> None:
                     case Step.DELIVER, Status.SEEKING:
                         await _follow_hand_over(runtime, billing, attempt)
                     case Step.DELIVER, _:
-                        await _seek_delivery(runtime, billing)
+                        await _seek_delivery(runtime, billing, attempt)
         except (errors.FortnoxError, errors.NotSent) as error:
             # Nothing is lost: the feeder asks again, with growing pauses, as long as something is sought.
             log.warning("evidence_not_read", error=str(error))
+
+
+async def _was_not_done(runtime: Runtime, billing: Billing, attempt: Attempt) -> bool:
+    """Sets a billing waiting whose call, given up long ago, was refused or never sent: that came late, but it is sure.
+
+    Only what came after the doubt counts: a doubt that is younger than the answer is about something else.
+    """
+    late = attempt.answered_at is not None and attempt.answered_at > billing.changed_at
+    if billing.status is not Status.IN_DOUBT or not late or attempt.verdict not in ("rejected", "not_sent"):
+        return False
+    outcome = Again(Reason.NOT_SENT, pause_after(billing.failures))
+    await _resolve(runtime, billing, attempt, outcome, f"the call was answered late: {attempt.message}", verdict=None)
+    return True
 
 
 async def _seek_invoices(runtime: Runtime, tenant: TenantId, creates: Sequence[tuple[Billing, Attempt]]) -> None:
@@ -109,10 +126,12 @@ async def _not_found(runtime: Runtime, billing: Billing, attempt: Attempt, seen:
     waited = runtime.settings.clock.now() - billing.changed_at
     if unclear is not None:
         facts = {"invoice": str(unclear.number), "contract": str(unclear.contract or "not told"), "period": "not told"}
-        await _resolve(runtime, billing, Park(Reason.UNVERIFIED, facts), f"invoice {unclear.number} is unclear")
+        await _resolve(
+            runtime, billing, attempt, Park(Reason.UNVERIFIED, facts), f"invoice {unclear.number} is unclear"
+        )
     elif billing.status is Status.SEEKING and waited > runtime.settle:
         note = f"Fortnox said yes, and shows no invoice after {runtime.settle}"
-        await _resolve(runtime, billing, Doubt(Reason.NUMBER_UNKNOWN), note)
+        await _resolve(runtime, billing, attempt, Doubt(Reason.NUMBER_UNKNOWN), note)
     elif seen.complete and is_believable(attempt, runtime.settings.clock.now(), runtime.settle):
         await _believe_absence(runtime, billing, attempt)
     else:
@@ -141,7 +160,7 @@ async def _believe_absence(runtime: Runtime, billing: Billing, attempt: Attempt)
     else:
         outcome = Again(Reason.NOT_SENT, timedelta(0))
         note = f"no invoice after the token of the call had expired at {in_words(attempt.token_expires_at)}"
-        await _resolve(runtime, billing, outcome, note, verdict="absent")
+        await _resolve(runtime, billing, attempt, outcome, note, verdict="absent")
 
 
 async def _adopt(runtime: Runtime, billing: Billing, attempt: Attempt, live: Sequence[Invoice]) -> None:
@@ -150,7 +169,7 @@ async def _adopt(runtime: Runtime, billing: Billing, attempt: Attempt, live: Seq
     note = f"invoice {first.number} carries this contract and this period"
     early = await _made_too_early(runtime, billing, attempt)
     if early is not None:
-        await _take_in_both(runtime, billing, first, early)
+        await _take_in_both(runtime, billing, attempt, first, early)
         return
     if EARLY in billing.detail and runtime.settings.clock.now() - billing.changed_at <= runtime.settle:
         log.info("early_invoice_not_found", billing=billing.id)
@@ -159,7 +178,7 @@ async def _adopt(runtime: Runtime, billing: Billing, attempt: Attempt, live: Seq
     outcome: Outcome = Park(Reason.UNVERIFIED, {"invoice": str(first.number), **found}) if found else Made(first)
     if others:
         await surprise(runtime, billing, {"invoices": ", ".join(str(one.number) for one in live)})
-    await _resolve(runtime, billing, outcome, note)
+    await _resolve(runtime, billing, attempt, outcome, note)
 
 
 async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) -> Invoice | None:
@@ -180,12 +199,12 @@ async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) 
     return min((invoice for invoice in later if invoice.number not in owned), key=lambda one: one.number, default=None)
 
 
-async def _take_in_both(runtime: Runtime, billing: Billing, by_hand: Invoice, early: Invoice) -> None:
+async def _take_in_both(runtime: Runtime, billing: Billing, attempt: Attempt, by_hand: Invoice, early: Invoice) -> None:
     """The invoice of the period is a person's, and is taken in as that; ours is parked before its time."""
     if EARLY not in billing.detail:
         await surprise(runtime, billing, {"invoice": str(early.number), "its period": str(early.period)})
     note = f"invoice {by_hand.number} was made by hand, and invoice {early.number} of {early.period} by our call"
-    await _resolve(runtime, billing, Made(by_hand, handmade=True, early=early), note)
+    await _resolve(runtime, billing, attempt, Made(by_hand, handmade=True, early=early), note)
 
 
 async def _seek_booking(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:
@@ -195,15 +214,17 @@ async def _seek_booking(runtime: Runtime, billing: Billing, attempt: Attempt) ->
     invoice = await read_invoice(runtime.ledger, runtime.fortnox, billing.tenant, invoice_of(billing))
     objection = changed_or_gone(invoice, billing)
     if invoice.booked:
-        await _resolve(runtime, billing, Booked(invoice), f"invoice {invoice.number} is booked")
+        await _resolve(runtime, billing, attempt, Booked(invoice), f"invoice {invoice.number} is booked")
     elif isinstance(objection, Void):
-        await _resolve(runtime, billing, objection, f"invoice {invoice.number} no longer stands", verdict="absent")
+        await _resolve(
+            runtime, billing, attempt, objection, f"invoice {invoice.number} no longer stands", verdict="absent"
+        )
     elif is_believable(attempt, begun, runtime.settle):
         note = f"not booked after the token of the call had expired at {in_words(attempt.token_expires_at)}"
-        await _resolve(runtime, billing, Again(Reason.NOT_SENT), note, verdict="absent")
+        await _resolve(runtime, billing, attempt, Again(Reason.NOT_SENT), note, verdict="absent")
 
 
-async def _seek_delivery(runtime: Runtime, billing: Billing) -> None:
+async def _seek_delivery(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:
     """Presence adopts; absence never permits a second sending (design, section 7).
 
     Handed over is not delivered: that is followed until Fakturatjänster says that it is open.
@@ -211,12 +232,14 @@ async def _seek_delivery(runtime: Runtime, billing: Billing) -> None:
     invoice = await read_invoice(runtime.ledger, runtime.fortnox, billing.tenant, invoice_of(billing))
     if billing.policy.deliver is Delivery.FINANCE:
         if invoice.nox_finans:
-            await _resolve(runtime, billing, Seek(), f"invoice {invoice.number} is handed over to Fakturatjänster")
+            await _resolve(
+                runtime, billing, attempt, Seek(), f"invoice {invoice.number} is handed over to Fakturatjänster"
+            )
     elif invoice.sent:
-        await _resolve(runtime, billing, Delivered("sent"), f"invoice {invoice.number} is sent")
+        await _resolve(runtime, billing, attempt, Delivered("sent"), f"invoice {invoice.number} is sent")
     elif isinstance(gone := changed_or_gone(invoice, billing), Void):
         # Whether it was sent stays unknown, and no longer matters: nothing will be sent.
-        await _resolve(runtime, billing, gone, f"invoice {invoice.number} no longer stands", verdict=None)
+        await _resolve(runtime, billing, attempt, gone, f"invoice {invoice.number} no longer stands", verdict=None)
 
 
 async def _follow_hand_over(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:
@@ -224,17 +247,30 @@ async def _follow_hand_over(runtime: Runtime, billing: Billing, attempt: Attempt
     answer = await runtime.fortnox.finance_invoice(billing.tenant, invoice_of(billing))
     status = answer.value.status
     if is_open(answer.value):
-        await _resolve(runtime, billing, Delivered("Fakturatjänster"), f"Fakturatjänster: {status}")
+        await _resolve(runtime, billing, attempt, Delivered("Fakturatjänster"), f"Fakturatjänster: {status}")
     elif runtime.settings.clock.now() - attempt.called_at > FINANCE_OPEN_WITHIN:
         await _resolve(
-            runtime, billing, Park(Reason.FINANCE_NOT_OPEN, {"status": status}), f"Fakturatjänster: {status}"
+            runtime, billing, attempt, Park(Reason.FINANCE_NOT_OPEN, {"status": status}), f"Fakturatjänster: {status}"
         )
 
 
 async def _resolve(
-    runtime: Runtime, billing: Billing, outcome: Outcome, note: str, *, verdict: AttemptVerdict | None = "acted"
+    runtime: Runtime,
+    billing: Billing,
+    attempt: Attempt,
+    outcome: Outcome,
+    note: str,
+    *,
+    verdict: AttemptVerdict | None = "acted",
 ) -> None:
     moved = await billings.resolve(
-        runtime.ledger, billing.id, billing.step, outcome, by=runtime.name, verdict=verdict, note=note
+        runtime.ledger,
+        billing.id,
+        billing.step,
+        outcome,
+        by=runtime.name,
+        verdict=verdict,
+        note=note,
+        looked_for=attempt.id,
     )
     log.info("evidence_found", billing=billing.id, note=note, moved=moved, **told(outcome))

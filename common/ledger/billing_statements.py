@@ -148,7 +148,15 @@ ANSWERED = (
     .returning(attempts.c.claimed_by)
 )
 
-# What evidence, or a person, says of the newest call of a step.
+# The newest call of a step.
+NEWEST_ATTEMPT = (
+    select(attempts.c.id, attempts.c.verdict)
+    .where(attempts.c.billing == bindparam("of_billing"), unindexed(attempts.c.step) == bindparam("at_step"))
+    .order_by(attempts.c.id.desc())
+    .limit(1)
+)
+
+# What evidence, or a person, says of it.
 _newer = attempts.alias("newer")
 VERDICT = (
     update(attempts)

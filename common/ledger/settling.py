@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from common.ids import BillingId
+from common.ids import AttemptId, BillingId
 from common.ledger import audit, blocks, early, invoices, tenants
 from common.ledger.billing_changes import change, policy_in_force, read_locked, state_of
 from common.ledger.billing_rows import billing_of
-from common.ledger.billing_statements import ANSWERED, VERDICT
+from common.ledger.billing_statements import ANSWERED, NEWEST_ATTEMPT, VERDICT
 from common.ledger.database import Ledger, instant_of
 from common.ledger.outcomes import (
     Again,
@@ -120,6 +120,7 @@ async def resolve(
     verdict: AttemptVerdict | None,
     note: str,
     standing: Collection[Status] = UNRESOLVED,
+    looked_for: AttemptId | None = None,
 ) -> bool:
     """Moves a billing whose outcome was sought or in doubt, on evidence or on a person's word.
 
@@ -127,9 +128,11 @@ async def resolve(
       verdict: what is now known of the newest attempt of the step; `None` = nothing new.
       note: the evidence, in words.
       standing: where it may stand; a person may also decide about what is parked.
+      looked_for: the attempt that the look was about. A look that was held up must say nothing of a call made since,
+        nor that nothing was done where the answer has come meanwhile. `None`: the newest, whatever is known of it.
 
     Returns:
-      `False`: it does not stand there at this step any more, and nothing was changed.
+      `False`: it does not stand there at this step any more, or the look is overtaken, and nothing was changed.
 
     Raises:
       ValueError: an attempt would be left without a verdict by an outcome that needs one.
@@ -142,6 +145,8 @@ async def resolve(
         current = billing_of(row)
         if current.step is not step or current.status not in standing:
             return False
+        if looked_for is not None and _is_overtaken(connection, billing, step, looked_for, verdict):
+            return False
         if verdict is not None:
             facts = {"of_billing": billing, "at_step": step.value, "new_verdict": verdict, "new_note": note}
             connection.execute(VERDICT, facts)
@@ -151,6 +156,15 @@ async def resolve(
         return True
 
     return await ledger.transact(work)
+
+
+def _is_overtaken(
+    connection: Connection, billing: BillingId, step: Step, looked_for: AttemptId, verdict: AttemptVerdict | None
+) -> bool:
+    newest = connection.execute(NEWEST_ATTEMPT, {"of_billing": billing, "at_step": step.value}).one_or_none()
+    if newest is None or newest.id != looked_for:
+        return True
+    return verdict == "absent" and newest.verdict == "acted"
 
 
 async def take_over(ledger: Ledger, billing: BillingId, by: str = "sweeper") -> bool:

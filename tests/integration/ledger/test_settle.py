@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -269,6 +270,52 @@ async def test_evidence_moves_only_what_is_sought_or_in_doubt(ledger: Ledger) ->
     found = Made(invoice_of(billing))
     assert not await billings.resolve(ledger, billing.id, Step.CREATE, found, "evidence", verdict="acted", note="")
     assert where(await now(ledger, billing)) == (Step.CREATE, Status.WAITING)
+
+
+async def test_a_look_that_was_held_up_says_nothing_of_a_call_that_was_made_since(ledger: Ledger) -> None:
+    await company(ledger)
+    first = await settled(ledger, await one(ledger), SILENCE, Doubt())
+    looked_for = (await only_attempt(ledger, first)).id
+    not_made = partial(
+        billings.resolve,
+        ledger,
+        first.id,
+        Step.CREATE,
+        Again(Reason.NOT_SENT),
+        "evidence",
+        verdict="absent",
+        note="nothing found",
+        looked_for=looked_for,
+    )
+    assert await not_made()
+    await settled(ledger, first, SILENCE, Doubt())
+
+    assert not await not_made()
+    assert where(await now(ledger, first)) == (Step.CREATE, Status.IN_DOUBT)
+    assert [call.verdict for call in await billings.attempts(ledger, first.id)] == ["absent", None]
+
+
+async def test_a_look_that_found_nothing_does_not_take_back_a_yes_that_came_meanwhile(
+    ledger: Ledger, clock: Clock
+) -> None:
+    await company(ledger)
+    billing = await one(ledger)
+    claim = await claimed(ledger, billing, lease=timedelta(minutes=1))
+    clock.shift += timedelta(minutes=2)
+    await billings.take_over(ledger, billing.id)
+    assert not await billings.settle(ledger, claim, ACTED, Seek())
+    moved = await billings.resolve(
+        ledger,
+        billing.id,
+        Step.CREATE,
+        Again(Reason.NOT_SENT),
+        "evidence",
+        verdict="absent",
+        note="nothing found",
+        looked_for=claim.attempt,
+    )
+    assert not moved
+    assert (await only_attempt(ledger, billing)).verdict == "acted"
 
 
 async def test_two_looks_that_find_the_same_invoice_move_the_billing_once(ledger: Ledger) -> None:
