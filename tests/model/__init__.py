@@ -1,0 +1,1 @@
+"""The claim-call-evidence protocol under every order of events that matters."""
