@@ -340,6 +340,8 @@ def _environment(settings: Settings, redis_url: str) -> Mapping[str, str]:
         "AVTALSMOTOR_DATA_DIR": str(settings.data_dir.absolute()),
         "AVTALSMOTOR_CLOCK_SHIFT": repr(settings.clock_shift),
         "AVTALSMOTOR_DATABASE_URL": "",
+        # A proof would read, for nobody, what is just being made and measured.
+        "AVTALSMOTOR_RECONCILE_FROM": "23:59:59",
     }
 
 

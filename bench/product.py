@@ -178,4 +178,6 @@ def _environment(settings: Settings, redis_url: str) -> Mapping[str, str]:
         "AVTALSMOTOR_DATA_DIR": str(settings.data_dir),
         "AVTALSMOTOR_POLL_INTERVAL": repr(settings.poll_interval),
         "AVTALSMOTOR_CLOCK_SHIFT": "0",
+        # A proof would read, for nobody, what is just being made and measured.
+        "AVTALSMOTOR_RECONCILE_FROM": "23:59:59",
     }

@@ -5,7 +5,7 @@ Every setting is read from the environment with the prefix `AVTALSMOTOR_`; an op
 serves a bureau that runs the product by hand.
 """
 
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     settle: float = Field(default=600.0, gt=0)
     """How long Fortnox may take to finish what it has begun, and to show it: what it does not show is believed not made
     only after this, and after the token of the call has expired (design 6)."""
+    reconcile_from: time = time(6, 0)
+    """The time of day in Sweden from which on each company's proof is made, once a day (design 6)."""
     rate_window: float = Field(default=5.25, gt=0)
     """The seconds in which at most 25 requests of a company are made: Fortnox' 5 and a margin for the network's jitter
     (design 9). Smaller only against a sandbox whose own window is scaled down."""

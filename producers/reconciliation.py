@@ -1,7 +1,7 @@
 """Proves for a company that every period that was due has one live invoice in Fortnox, or a reason why not.
 
 It only reads, and little: the contracts, one listing of the invoices, and each contract invoice that the mirror lacks.
-What it finds changes no billing: a person decides.
+What it finds changes no billing but those whose invoice was cancelled or credited: of the rest a person decides.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,14 +13,15 @@ import structlog
 from common import mirror
 from common.clock import STOCKHOLM
 from common.fortnox.client import Fortnox, Listing
-from common.fortnox.errors import Missing
+from common.fortnox.errors import FortnoxError, Missing, NotSent
 from common.fortnox.models import InvoiceItem
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
-from common.ledger import blocks, invoices, reconciliation
+from common.ledger import blocks, invoices, proofs, reconciliation
 from common.ledger.database import Ledger
+from common.ledger.proofs import Acknowledgement
 from common.ledger.records import Billing, Invoice, Tenant
 from common.rules.reasons import Reason
-from common.rules.reconciliation import SETTLED, BillingSeen, Finding, InvoiceSeen, Line, Stop
+from common.rules.reconciliation import SETTLED, BillingSeen, Finding, InvoiceSeen, Line, Stop, unreadable
 from common.rules.reconciliation import reconcile as decide
 from common.rules.states import FINAL, Step
 from producers.contracts import poll
@@ -43,13 +44,34 @@ class Proof:
     since: date
     day: date
     lines: Sequence[Line]
-    unreadable: Sequence[str]
-    """Numbers of invoices that Fortnox listed in a way that could not be understood."""
+    acknowledged: Mapping[str, Acknowledgement]
+    """By the marks of lines: what a person has looked at before, and found to be all right."""
 
     @property
     def is_settled(self) -> bool:
-        """Whether every line is proved or explained, and nothing was left unread."""
-        return not self.unreadable and all(line.finding in SETTLED for line in self.lines)
+        """Whether every line is proved, explained, or acknowledged by a person."""
+        return not any(self.needs_a_person(line) for line in self.lines)
+
+    def needs_a_person(self, line: Line) -> bool:
+        """Whether nobody has looked yet at a line that somebody should look at."""
+        return line.finding not in SETTLED and line.mark not in self.acknowledged
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many lines there are of each finding."""
+        return {finding.value: sum(line.finding is finding for line in self.lines) for finding in Finding}
+
+
+async def prove(ledger: Ledger, fortnox: Fortnox, tenant: Tenant, day: date, by: str) -> Proof:
+    """`reconcile`, and keeps the proof in the ledger; or that there is none, and why. Raises as `reconcile`."""
+    try:
+        proof = await reconcile(ledger, fortnox, tenant, day)
+    except (FortnoxError, NotSent) as error:
+        await proofs.fail(ledger, tenant.id, day, str(error))
+        raise
+    unsettled = [line for line in proof.lines if line.finding not in SETTLED]
+    await proofs.keep(ledger, tenant.id, day, proof.since, proof.counts, unsettled, by)
+    return proof
 
 
 async def reconcile(ledger: Ledger, fortnox: Fortnox, tenant: Tenant, day: date) -> Proof:
@@ -72,10 +94,10 @@ async def reconcile(ledger: Ledger, fortnox: Fortnox, tenant: Tenant, day: date)
     # That contract invoices are marked as such is presumed: nothing is called missing before all is looked at.
     if await look.read_of({line.customer_number for line in lines if line.finding is Finding.MISSING}):
         lines = await _compare(look, since, day)
-    proof = Proof(tenant, since, day, lines, tuple(row.number for row in look.listing.unreadable))
-    counts = {finding.value: sum(line.finding is finding for line in lines) for finding in Finding}
+    lines = [*(unreadable(row.number) for row in look.listing.unreadable), *lines]
+    proof = Proof(tenant, since, day, lines, await proofs.acknowledged(ledger, tenant.id))
     (log.info if proof.is_settled else log.warning)(
-        "reconciled", tenant=tenant.id, day=str(day), settled=proof.is_settled, **counts
+        "reconciled", tenant=tenant.id, day=str(day), settled=proof.is_settled, **proof.counts
     )
     return proof
 

@@ -32,6 +32,7 @@ from common.settings import Settings
 from producers.contracts import poll
 from producers.corrections import see as see_corrections
 from producers.feeder import Feeder
+from producers.mornings import Mornings
 from producers.planner import insert_due
 from producers.surprises import explain, unexplained
 
@@ -48,6 +49,9 @@ EXPLAIN_WITHIN = 5.0
 not, after twice as long."""
 
 SWEEP_EVERY = 1.0
+PROVE_EVERY = 10.0
+"""Seconds between two looks whether a company's proof of the day is to be made."""
+
 RETRY_POLL_AFTER = 10.0
 """Seconds after a tenant's first failed poll; doubled with each further one, up to the poll interval."""
 
@@ -63,6 +67,7 @@ class Producer:
         self._ledger = ledger
         self._redis = client
         self._fortnox = fortnox
+        self._mornings = Mornings(ledger, fortnox, settings.reconcile_from)
         self._feeder = Feeder(ledger, client, fortnox.governor, settings.fresh_seconds)
         self._next_poll: dict[TenantId, float] = {}
         self._failures: dict[TenantId, int] = {}
@@ -82,6 +87,7 @@ class Producer:
             tasks.create_task(self._listen())
             tasks.create_task(self._feed())
             tasks.create_task(self._sweep())
+            tasks.create_task(self._prove_mornings())
             try:
                 await asyncio.Event().wait()
             finally:
@@ -203,6 +209,15 @@ class Producer:
             except AWAY as error:
                 log.warning("sweeping_waits", error=str(error))
             await asyncio.sleep(SWEEP_EVERY)
+
+    async def _prove_mornings(self) -> None:
+        """Once a day every company's proof, from a time of the morning on."""
+        while not self._stopping:
+            try:
+                await self._mornings.prove(await tenants.every(self._ledger), self._polling)
+            except* AWAY as group:
+                log.warning("proving_waits", error=str(group.exceptions[0]))
+            await asyncio.sleep(PROVE_EVERY)
 
 
 def company_wide(error: Exception) -> Reason | None:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,9 @@ WORKS_WITHIN = 30.0
 """Seconds of real time after which a scenario fails that has not come to rest."""
 
 STOPS_WITHIN = 10.0
+
+NO_MORNING = time(23, 59, 59)
+"""The time of the proof, out of the way of the scenarios that are not about it."""
 
 SOON = timedelta(minutes=6)
 """What goes on by itself within so long is waited for: on the virtual clock, which is moved there."""
@@ -434,8 +437,7 @@ async def bureau_for(
         database_url=SecretStr(database_url) if database_url else None,
         data_dir=data_dir,
         rate_window=WINDOW * 1.2,
-        poll_interval=3600.0,
-        **settings,
+        **{"poll_interval": 3600.0, "reconcile_from": NO_MORNING, **settings},
     )
     ledger = await open_ledger(database_url, data_dir, configured.clock, migrate=True)
     client, slots = connect_async(redis_url), governor_redis(redis_url)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from avtalsmotor.cli.commands import audit, billings, contracts, ledger, looking, roles, stops, tenants
+from avtalsmotor.cli.commands import audit, billings, contracts, ledger, looking, reconcile, roles, stops, tenants
 
 HELP = """Invoices the recurring contracts (avtal) of many companies in Fortnox: each period exactly once.
 
@@ -77,5 +77,6 @@ for module in (roles, looking, stops):
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(billings.app, name="billings")
+app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")

@@ -292,6 +292,29 @@ blocks = Table(
     Column("probe", BigInteger, ForeignKey(billings.c.id)),
 )
 
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("tried_at", Instant, nullable=False),
+    Column("made_at", Instant),
+    Column("since", Date),
+    Column("counts", Facts, nullable=False),
+    Column("lines", Facts, nullable=False),
+    Column("error", Text),
+)
+
+acknowledgements = Table(
+    "acknowledgements",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("mark", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

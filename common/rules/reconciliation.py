@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from hashlib import sha256
 
 from common.ids import BillingId, ContractNumber, InvoiceNumber
 from common.rules import due
@@ -37,6 +38,8 @@ class Finding(StrEnum):
     """A live invoice that no billing of the ledger has made or taken in."""
     DIFFERS = "differs"
     """One live invoice, and not as the ledger has it."""
+    UNREADABLE = "unreadable"
+    """An invoice that Fortnox listed in a way that could not be understood."""
 
 
 SETTLED: frozenset[Finding] = frozenset({Finding.PROVED, Finding.EXPLAINED})
@@ -122,6 +125,14 @@ class Line:
     currency: str = ""
     billing: BillingId | None = None
     invoices: tuple[InvoiceNumber, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """Names the line from one day's proof to the next, as long as it tells of the very same thing."""
+        same = [self.finding.value, self.contract, self.period, self.state, *sorted(self.invoices)]
+        if self.finding in (Finding.DIFFERS, Finding.UNREADABLE):
+            same.append(self.why)
+        return sha256("|".join(map(str, same)).encode()).hexdigest()[:8]
 
 
 @dataclass(slots=True)
@@ -524,6 +535,20 @@ def _made_by_hand(case: _Case) -> Iterator[Line]:
             None,
             (invoice.number,),
         )
+
+
+def unreadable(number: str) -> Line:
+    """An invoice that was listed, and could not be understood: nothing is proved of its contract."""
+    return Line(
+        Finding.UNREADABLE,
+        None,
+        "",
+        "",
+        None,
+        number,
+        f"Fortnox listed invoice {number} in a way that could not be understood.",
+        f"Look at invoice {number} in Fortnox; nothing is proved of its contract until it can be read.",
+    )
 
 
 # Lines ----------------------------------------------------------------------------------------------------------------

@@ -1,18 +1,19 @@
-"""What needs a person besides billings that stand still: what people did in Fortnox.
+"""What needs a person besides billings that stand still: what people did in Fortnox, and what no proof could explain.
 
 It reads the ledger alone, and changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
 from avtalsmotor.cli.printing import say
 from common.ids import BillingId, ContractNumber, TenantId
-from common.ledger import corrections
+from common.ledger import corrections, proofs
 from common.ledger.corrections import Corrected
 from common.ledger.database import Ledger
+from common.ledger.proofs import Kept, Open
 from common.rules.reasons import REASONS, Reason, explain
 
 
@@ -31,12 +32,42 @@ class Matter:
     since: datetime | None = None
 
 
-async def read(ledger: Ledger) -> list[Matter]:
-    """All of them, by kind and company."""
+async def read(ledger: Ledger, stopped: Collection[TenantId]) -> list[Matter]:
+    """All of them, by kind and company.
+
+    Parameters:
+      stopped: the companies that cannot be read at all, which is told of already.
+    """
+    kept = await proofs.latest(ledger)
     return [
+        *(_unproved(one, line) for one in kept for line in one.lines),
+        *(_not_proved(one) for one in kept if one.error is not None and one.tenant not in stopped),
         *(_voided(one) for one in await corrections.not_invoiced_again(ledger)),
         *(_set_back(one) for one in await corrections.set_back(ledger)),
     ]
+
+
+def _unproved(kept: Kept, line: Open) -> Matter:
+    period = f" {line.period}" if line.period else ""
+    return Matter(
+        kept.tenant,
+        line.finding,
+        f"{line.finding.upper()}{period}: {line.why}",
+        f"{line.cure} Then prove it: avtalsmotor reconcile --tenant {kept.tenant}. Or, if it is all right:"
+        f" {how_to_acknowledge(kept.tenant, line.mark)}",
+        line.contract,
+        since=kept.made_at,
+    )
+
+
+def _not_proved(kept: Kept) -> Matter:
+    return Matter(
+        kept.tenant,
+        "not_proved",
+        f"Nothing is proved of {kept.day} yet, since the company could not be read. {kept.error}",
+        f"It is tried again by itself; or see now: avtalsmotor reconcile --tenant {kept.tenant}",
+        since=kept.tried_at,
+    )
 
 
 def _voided(corrected: Corrected) -> Matter:
@@ -63,6 +94,11 @@ def _of_billing(corrected: Corrected, kind: str, reason: Reason, facts: Mapping[
         reason,
         billing.changed_at,
     )
+
+
+def how_to_acknowledge(tenant: TenantId, mark: str) -> str:
+    """The command that says so."""
+    return f"avtalsmotor reconcile acknowledge {tenant} {mark} --why TEXT"
 
 
 def as_item(matter: Matter, names: Mapping[TenantId, str]) -> dict[str, object]:

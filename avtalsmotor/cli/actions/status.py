@@ -74,7 +74,7 @@ async def status(as_json: bool) -> None:
         names = {company.id: company.name for company in companies}
         stops = await stopped.of_companies(ledger)
         items = await needing_a_person(ledger, names, stops)
-        besides = await matters.read(ledger)
+        besides = await matters.read(ledger, {stop.block.tenant for stop in stops if stop.block.step is None})
         queues, why_not = await _queues(settings)
     unread = _unread(companies, stops, now, timedelta(seconds=settings.poll_interval) * _POLLS_MISSED)
     of_bureau = [one for one in paused if one.level == "bureau"]

@@ -117,7 +117,10 @@ def skip(
 
 @app.command()
 def keep(billing: Billing) -> None:
-    """Keep an invoice that was made too early: it is dated its due day, and the rest is done then."""
+    """Keep an invoice that was made too early.
+
+    It is dated its due day, and the rest is done then.
+    """
     from avtalsmotor.cli.actions import early
 
     run(early.keep(billing))
@@ -125,9 +128,9 @@ def keep(billing: Billing) -> None:
 
 @app.command()
 def cancel(billing: Billing) -> None:
-    """Cancel (makulera) an invoice that was made too early, and set the contract's period back.
+    """Cancel (makulera) an invoice that was made too early.
 
-    The period is invoiced anew when it is due. For other invoices this is done in Fortnox.
+    The contract's period is set back, and invoiced anew when it is due. For other invoices this is done in Fortnox.
     """
     from avtalsmotor.cli.actions import early
 

@@ -56,29 +56,7 @@ def status(as_json: AsJson = False) -> None:
     run(action.status(as_json))
 
 
-def reconcile(
-    tenant: ByTenant = None,
-    date: OnDay = None,
-    as_json: AsJson = False,
-) -> None:
-    """Prove that every period that was due has exactly one invoice.
-
-    Reads Fortnox, and compares it with the ledger and the plan, company by company: what is missing, doubled,
-    overlapping, made by hand or otherwise than the ledger has it, and what is not done for a known reason. Changes
-    nothing. Ends with status 0 when everything is proved or explained, else with 1.
-
-    \b
-    avtalsmotor reconcile                       all companies, until today
-    avtalsmotor reconcile --tenant 12345 --json
-    """
-    from avtalsmotor.cli.actions import reconcile as action
-
-    if not run(action.reconcile(tenant, date, as_json)):
-        raise typer.Exit(1)
-
-
 def declare(app: typer.Typer) -> None:
     app.command(cls=PolicyCommand)(policy)
     app.command()(plan)
     app.command()(status)
-    app.command()(reconcile)

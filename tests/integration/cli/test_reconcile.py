@@ -343,7 +343,9 @@ async def test_proving_changes_nothing_in_fortnox_and_no_billing(
     before = [one.id for one in await audit.entries(ledger)]
     await bureau("reconcile")
     assert {one["method"] for one in await company.requests() if one["path"].startswith("/3/")} == {"GET"}
-    assert [one.id for one in await audit.entries(ledger)] == before
+    (entry,) = [one for one in await audit.entries(ledger) if one.id not in before]
+    assert (entry.action, entry.after["handmade"], entry.after["day"]) == ("reconciled", 1, "2026-12-01")
+    assert await billings.find(ledger) == []
     assert all(one.created_by is not By.API for one in company.world.companies[TENANT].invoices.values())
 
 
@@ -411,3 +413,33 @@ async def test_a_company_that_cannot_be_read_is_not_proved(bureau: Shell, compan
     assert answer.status == 1
     assert "could not be read, so nothing is proved of it." in answer.err
     assert (await bureau("reconcile", "--json")).json[0]["settled"] is False
+
+
+async def test_a_line_that_a_person_acknowledges_needs_nobody_until_it_is_another(
+    bureau: Shell, company: Sandbox, ledger: Ledger
+) -> None:
+    await invoiced(company, ledger)
+    company.world.companies[TENANT].invoices[2].invoice_date += timedelta(days=1)
+    (line,) = await lines(await bureau("reconcile", "--json"))
+    assert (line["finding"], line["needs_person"], line["acknowledged"]) == ("differs", True, None)
+    said = await bureau("reconcile", "acknowledge", TENANT, line["mark"], "--why", "the customer asked")
+    assert said.status == 0
+    answer = await bureau("reconcile", "--json")
+    assert answer.status == 0
+    (line,) = await lines(answer)
+    assert (line["needs_person"], line["acknowledged"]["why"]) == (False, "the customer asked")
+
+    company.world.companies[TENANT].invoices[2].invoice_date += timedelta(days=1)
+    assert (await bureau("reconcile")).status == 1
+
+
+async def test_a_line_that_is_not_there_or_is_acknowledged_cannot_be_acknowledged(
+    bureau: Shell, company: Sandbox, ledger: Ledger
+) -> None:
+    await by_hand(company, "create_invoice", contract=1)
+    answer = await bureau("reconcile", "acknowledge", TENANT, "00000000", "--why", "x")
+    assert (answer.status, "has no line 00000000" in answer.err) == (1, True)
+    mark = next(one["mark"] for one in await lines(await bureau("reconcile", "--json")) if one["needs_person"])
+    assert (await bureau("reconcile", "acknowledge", TENANT, mark, "--why", "x")).status == 0
+    again = await bureau("reconcile", "acknowledge", TENANT, mark, "--why", "x")
+    assert (again.status, "is acknowledged already" in again.err) == (1, True)

@@ -12,7 +12,7 @@ from common.rules.periods import Period
 from common.rules.plan import ContractView, Verdict
 from common.rules.policy import Policy
 from common.rules.reasons import Reason
-from common.rules.reconciliation import BillingSeen, Finding, InvoiceSeen, Line, Stop, reconcile
+from common.rules.reconciliation import BillingSeen, Finding, InvoiceSeen, Line, Stop, reconcile, unreadable
 from common.rules.states import Status, Step
 
 MAY = Period(date(2026, 5, 1), date(2026, 5, 31))
@@ -298,6 +298,7 @@ def test_every_line_that_is_not_proved_says_why_and_what_to_do() -> None:
         *proof([billing()], [invoice(total=Decimal(1))]),
         *proof([billing(MAY, None)], [invoice(101, None)]),
         *proof(shown=verdict(JULY), covered_to={ONE: date(2026, 4, 30)}),
+        unreadable("12x"),
     ]
     assert {line.finding for line in lines} == set(Finding) - {Finding.PROVED, Finding.EXPLAINED}
     assert all(line.why.endswith(".") and line.cure for line in lines)

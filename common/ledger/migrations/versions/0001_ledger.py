@@ -182,6 +182,29 @@ CREATE TABLE blocks (
     CONSTRAINT fk_blocks_probe FOREIGN KEY (probe) REFERENCES billings (id)
 );
 
+CREATE TABLE proofs (
+    tenant BIGINT NOT NULL,
+    day DATE NOT NULL,
+    tried_at BIGINT NOT NULL,
+    made_at BIGINT,
+    since DATE,
+    counts TEXT NOT NULL,
+    lines TEXT NOT NULL,
+    error TEXT,
+    CONSTRAINT pk_proofs PRIMARY KEY (tenant, day),
+    CONSTRAINT fk_proofs_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
+CREATE TABLE acknowledgements (
+    tenant BIGINT NOT NULL,
+    mark TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    "by" TEXT NOT NULL,
+    why TEXT NOT NULL,
+    CONSTRAINT pk_acknowledgements PRIMARY KEY (tenant, mark),
+    CONSTRAINT fk_acknowledgements_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
 CREATE TABLE audit (
     id {row_id} NOT NULL,
     at BIGINT NOT NULL,
