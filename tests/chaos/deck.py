@@ -19,6 +19,8 @@ from tests.chaos.stage import Database
 KILLS, FREEZES, ANSWERS, PEOPLE, SERVERS = "kills", "freezes", "answers", "people", "servers"
 LANES: Mapping[str, int] = {KILLS: 1, FREEZES: 2, ANSWERS: 1, PEOPLE: 1, SERVERS: 1}
 """Lane -> how many of its faults may be under way at a time; lanes run beside each other."""
+BREATHES_AFTER: Mapping[str, int] = {SERVERS: 12}
+"""Lane -> so many calls are answered before its next fault, for what strikes everybody keeps others from striking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def kinds(database: Database) -> list[Kind]:
     return [
         *(Kind(f"kill_worker.{point}", KILLS, faults_processes.kill_worker(point)) for point in POINTS),
         Kind("kill_producer", KILLS, faults_processes.kill_producer),
-        Kind("two_producers", SERVERS, faults_processes.two_producers),
+        Kind("two_producers", KILLS, faults_processes.two_producers),
         *(
             Kind(f"freeze_worker.{point}", FREEZES, faults_processes.freeze_worker(point))
             for point in (*POINTS, AS_IT_LEAVES)

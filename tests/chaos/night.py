@@ -35,8 +35,11 @@ log = structlog.get_logger()
 
 WORKERS = 4
 WARM_WITHIN = 60.0
-RESTS_WITHIN = TOKEN_LIFE + SETTLE + LEASE + 90.0
-"""Seconds: until the last doubt about a create is behind its token and its settling time, and a busy machine."""
+DOUBTS_END_WITHIN = SETTLE + LEASE + 15.0
+"""Seconds after the last fault, beyond a token's life: a doubt is then behind its token and its settling time, and has
+been looked at twice. One that stands for longer waits for a person."""
+RESTS_WITHIN = 90.0
+"""Seconds more: what goes on by itself has come to an end, also on a busy machine."""
 SECONDS_A_FAULT = 4.0
 """What a fault may take on the average, before a run is given up."""
 LEAST_SHARE = 0.04
@@ -45,7 +48,9 @@ ANSWER_CHANGES_EVERY = 20.0
 UNDONE = (OSError, DBAPIError, sqlite3.Error, RedisError, QueueUnreachable)
 """A fault that another one, struck at the same moment, has kept from being set up."""
 _LOOK_EVERY = 0.5
+BREATHES_WITHIN = 20.0
 _DUTY_EVERY = 2.0
+_RETIRES_EVERY = 5.0
 
 
 class Deal:
@@ -95,6 +100,7 @@ async def run(
     companies: int = 24,
     kinds: Sequence[str] | None = None,
     longest: float | None = None,
+    token_life: int = TOKEN_LIFE,
 ) -> Run:
     """Runs, and judges.
 
@@ -102,9 +108,10 @@ async def run(
       home: a folder for the ledger, the logs and everything else; the caller's to keep or remove.
       kinds: the names of those to strike with; `None` for all.
       longest: seconds after which no more faults are dealt, whatever is lacking.
+      token_life: seconds that an access token lives; a doubt about a create lasts no longer than it and what settles.
     """
     began = time.monotonic()
-    async with _scene(home, database, seed, companies) as scene:
+    async with _scene(home, database, seed, companies, token_life) as scene:
         chosen = [kind for kind in deck.kinds(database) if kinds is None or kind.name in kinds]
         deal = Deal(chosen, scene.record, faults, seed)
         ended_early = None
@@ -120,7 +127,7 @@ async def run(
         _all_well_again(scene)
         await scene.sandbox.control("DELETE", "faults")
         async with _meanwhile(scene, supplying=False):
-            await _rest(scene)
+            await _rest(scene, token_life + DOUBTS_END_WITHIN)
         due, invoices, rows = await _read(scene)
         requests = (await scene.sandbox.control("GET", "requests"))["requests"]
         explanations = Explanations(scene.record.strikes, scene.deeds, faulty_calls(requests))
@@ -133,14 +140,14 @@ async def run(
             least_hits=deal.least,
             invoices=len(invoices),
             record=scene.record,
-            verdict=judge(due, invoices, rows, explanations.why),
+            verdict=judge(due, invoices, rows, explanations.why, _edited(scene)),
             ended_early=ended_early,
         )
 
 
 @contextlib.asynccontextmanager
-async def _scene(home: Path, database: Database, seed: int, companies: int) -> AsyncIterator[Scene]:
-    async with set_up(home, database) as stage:
+async def _scene(home: Path, database: Database, seed: int, companies: int, token_life: int) -> AsyncIterator[Scene]:
+    async with set_up(home, database, token_life) as stage:
         ledger = await open_ledger(stage.settings.ledger_url, stage.settings.data_dir, stage.settings.clock)
         try:
             supply = Supply(stage.sandbox, bureau(companies, Random(seed)))
@@ -160,6 +167,9 @@ async def _meanwhile(scene: Scene, *, supplying: bool) -> AsyncIterator[None]:
     async def supply() -> None:
         await scene.supply.fill(scene.sight)
 
+    async def retire() -> None:
+        await scene.supply.retire(scene.sight)
+
     async def follow() -> None:
         await scene.record.follow(scene.sight)
 
@@ -168,7 +178,7 @@ async def _meanwhile(scene: Scene, *, supplying: bool) -> AsyncIterator[None]:
 
     rounds: list[tuple[Callable[[], Awaitable[None]], float]] = [(follow, _LOOK_EVERY), (duty, _DUTY_EVERY)]
     if supplying:
-        rounds += [(supply, _LOOK_EVERY), (_other_answer(scene), ANSWER_CHANGES_EVERY)]
+        rounds += [(supply, _LOOK_EVERY), (retire, _RETIRES_EVERY), (_other_answer(scene), ANSWER_CHANGES_EVERY)]
     tasks = [asyncio.create_task(_again_and_again(what, every)) for what, every in rounds]
     try:
         yield
@@ -228,6 +238,19 @@ async def _lane(scene: Scene, deal: Deal, lane: str) -> None:
         log.info("struck", kind=card.kind.name, hit=strike is not None, hits=scene.record.total())
         if strike is not None:
             _count(scene, strike, card)
+        await _breathe(scene, deck.BREATHES_AFTER.get(lane, 0))
+
+
+async def _breathe(scene: Scene, calls: int) -> None:
+    """Waits until so many calls have been answered."""
+    if calls == 0:
+        return
+    wanted = await scene.sight.settled() + calls
+    deadline = time.monotonic() + BREATHES_WITHIN
+    while time.monotonic() < deadline:
+        await asyncio.sleep(_LOOK_EVERY)
+        if await scene.sight.settled() >= wanted:
+            return
 
 
 def _count(scene: Scene, strike: Strike, card: Card) -> None:
@@ -245,22 +268,20 @@ def _all_well_again(scene: Scene) -> None:
     scene.stage.replace_dead("worker", WORKERS)
 
 
-async def _rest(scene: Scene) -> None:
+async def _rest(scene: Scene, doubts_end_within: float) -> None:
     """Until nothing goes on by itself any more, doubts about creates included. The verdict tells what did not end."""
-    deadline = time.monotonic() + RESTS_WITHIN
-    while time.monotonic() < deadline:
+    began = time.monotonic()
+    while (rested := time.monotonic() - began) < doubts_end_within + RESTS_WITHIN:
         counts = await scene.sight.counts()
-        going_on = sum(
-            number
-            for (_, step, status), number in counts.items()
-            if status in {"waiting", "claimed", "seeking"} or (status, step) in _RESOLVES
-        )
-        if not going_on and await scene.supply.is_planned(scene.sight):
+        doubts = any(status == "in_doubt" and step != "deliver" for _, step, status in counts)
+        going_on = any(status in {"waiting", "claimed", "seeking"} for _, _, status in counts)
+        if not going_on and (not doubts or rested > doubts_end_within) and await scene.supply.is_planned(scene.sight):
             return
         await asyncio.sleep(_LOOK_EVERY)
 
 
-_RESOLVES = {("in_doubt", "create"), ("in_doubt", "bookkeep")}
+def _edited(scene: Scene) -> set[tuple[int, int]]:
+    return {(deed.tenant, deed.contract) for deed in scene.deeds if deed.action == "set_period"}
 
 
 async def _read(scene: Scene) -> tuple[list[Due], list[books.Invoice], list[books.Row]]:

@@ -73,10 +73,21 @@ class Sight:
             statement = statement.where(billings.c.step == word(step))
         return [_flight(row) for row in await self._rows(statement.order_by(billings.c.id.desc()).limit(limit))]
 
+    async def done_before(self, instant: datetime) -> list[tuple[int, int]]:
+        """(tenant, contract) of the billings that were done by then."""
+        statement = select(billings.c.tenant, billings.c.contract)
+        rows = await self._rows(statement.where(billings.c.status == word("done"), billings.c.changed_at < instant))
+        return [(row.tenant, row.contract) for row in rows]
+
     async def contracts(self) -> int:
         """How many contracts have a billing."""
         each = select(billings.c.tenant, billings.c.contract).distinct().subquery()
         return int((await self._rows(select(func.count().label("number")).select_from(each)))[0].number)
+
+    async def settled(self) -> int:
+        """How many calls have been answered, and their outcome committed."""
+        statement = select(func.count().label("number")).where(attempts.c.answered_at.is_not(None))
+        return int((await self._rows(statement))[0].number)
 
     async def counts(self) -> dict[tuple[int, str, str], int]:
         """(tenant, step, status) -> how many billings."""

@@ -41,7 +41,6 @@ WINDOW = 1.0
 LATENCY = 0.04
 
 BEHAVIOUR: Mapping[str, object] = {
-    "token_life": TOKEN_LIFE,
     "window": WINDOW,
     "latency": LATENCY,
     "finance_delay": 2.0,
@@ -177,10 +176,10 @@ def _spawn(command: Sequence[str], log: Path, environment: Mapping[str, str]) ->
 
 
 @contextlib.asynccontextmanager
-async def set_up(home: Path, database: Database) -> AsyncIterator[Stage]:
+async def set_up(home: Path, database: Database, token_life: int) -> AsyncIterator[Stage]:
     """Starts the servers, and ends everything after the block. The roles are the caller's to start."""
     async with contextlib.AsyncExitStack() as stack:
-        sandbox = await stack.enter_async_context(_sandbox(home))
+        sandbox = await stack.enter_async_context(_sandbox(home, token_life))
         valkey = stack.enter_context(EmbeddedServer(home))
         cluster = await stack.enter_async_context(_cluster(home)) if database == "postgresql" else None
         environment = {
@@ -220,7 +219,7 @@ def _settings(environment: Mapping[str, str]) -> Settings:
 
 
 @contextlib.asynccontextmanager
-async def _sandbox(home: Path) -> AsyncIterator[Sandbox]:
+async def _sandbox(home: Path, token_life: int) -> AsyncIterator[Sandbox]:
     port = free_port()
     process = _spawn([sys.executable, "-m", "sandbox.server", "--port", str(port)], home / "sandbox.log", {})
     url = f"http://127.0.0.1:{port}"
@@ -228,7 +227,7 @@ async def _sandbox(home: Path) -> AsyncIterator[Sandbox]:
         async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(total=60)) as session:
             sandbox = Sandbox(url, session)
             await _until_it_answers(sandbox)
-            await sandbox.control("PATCH", "behaviour", BEHAVIOUR)
+            await sandbox.control("PATCH", "behaviour", {**BEHAVIOUR, "token_life": token_life})
             yield sandbox
     finally:
         process.kill()

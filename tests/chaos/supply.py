@@ -4,11 +4,10 @@ A contract is billed once a day at most, so new contracts are what keeps work in
 after anything can still come of them, so that the listings stay as short as in the first minute.
 """
 
-import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -24,10 +23,9 @@ from tests.chaos.stage import Sandbox
 
 BY = "chaos"
 FIRST_TENANT = 100
-BACKLOG = 3
-"""So many contracts of a company wait for their invoice, or are on their way; fewer, and it gets new ones."""
-RETIRES_AFTER = 90.0
-"""Seconds: far beyond the life of any token that a call may have carried."""
+BACKLOG = 4
+RETIRES_AFTER = timedelta(seconds=60)
+"""Far beyond the life of any token that a call may have carried."""
 
 EMAILED = PolicyChoice(mode="live", bookkeep=True, deliver=Delivery.EMAIL, deliver_from="any")
 HANDED_OVER = PolicyChoice(mode="live", bookkeep=True, deliver=Delivery.FINANCE, deliver_from="any")
@@ -45,14 +43,18 @@ class Client:
 
 
 class Supply:
-    """Keeps every company in work."""
+    """Keeps every company in work.
+
+    Parameters:
+      backlog: so many contracts of a company wait for their invoice; fewer, and it gets new ones.
+    """
 
     def __init__(self, sandbox: Sandbox, clients: Sequence[Client], backlog: int = BACKLOG) -> None:
         self._sandbox = sandbox
         self.clients = clients
         self._backlog = backlog
         self._added: dict[int, int] = defaultdict(int)
-        self._age: deque[tuple[float, int, int]] = deque()
+        self._retired: set[tuple[int, int]] = set()
         today = datetime.now(STOCKHOLM).date()
         self.period = (today, _month_after(today))
 
@@ -74,7 +76,6 @@ class Supply:
             missing = self._backlog - (self._added[client.tenant] - settled[client.tenant])
             if missing > 0:
                 await self._add(client.tenant, missing)
-        await self._retire()
 
     def contracts(self) -> list[tuple[int, int]]:
         """(tenant, number) of every contract that was added."""
@@ -93,13 +94,14 @@ class Supply:
             "contracts": [_contract(number, *self.period) for number in numbers],
         }
         await self._sandbox.control("PATCH", f"companies/{tenant}", document)
-        self._age.extend((time.monotonic(), tenant, number) for number in numbers)
 
-    async def _retire(self) -> None:
+    async def retire(self, sight: Sight) -> None:
+        """Deactivates contracts whose billing has long been done; to be called every few seconds."""
         old: dict[int, list[int]] = defaultdict(list)
-        while self._age and time.monotonic() - self._age[0][0] > RETIRES_AFTER:
-            _, tenant, number = self._age.popleft()
-            old[tenant].append(number)
+        for tenant, number in await sight.done_before(datetime.now(UTC) - RETIRES_AFTER):
+            if (tenant, number) not in self._retired:
+                self._retired.add((tenant, number))
+                old[tenant].append(number)
         for tenant, numbers in old.items():
             document = {"contracts": [{"number": number, "active": False} for number in numbers]}
             await self._sandbox.control("PATCH", f"companies/{tenant}", document)

@@ -5,7 +5,7 @@ deed that the suite knows of. Nothing is excused here that is not stated in both
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -53,7 +53,13 @@ class Verdict:
         }
 
 
-def judge(due: Iterable[Due], invoices: Sequence[Invoice], rows: Sequence[Row], why: Why) -> Verdict:
+def judge(
+    due: Iterable[Due],
+    invoices: Sequence[Invoice],
+    rows: Sequence[Row],
+    why: Why,
+    edited: Collection[tuple[int, int]] = (),
+) -> Verdict:
     """Judges the books.
 
     Parameters:
@@ -61,6 +67,7 @@ def judge(due: Iterable[Due], invoices: Sequence[Invoice], rows: Sequence[Row], 
       invoices: all invoices of contracts in the sandbox's books.
       rows: all billings of the ledger.
       why: see `Why`.
+      edited: (company, contract) of those whose period a person changed.
     """
     verdict = Verdict()
     of_contract: dict[tuple[int, int], list[Invoice]] = defaultdict(list)
@@ -71,7 +78,7 @@ def judge(due: Iterable[Due], invoices: Sequence[Invoice], rows: Sequence[Row], 
         billed[row.tenant, row.contract].append(row)
     for one in due:
         key = one.tenant, one.contract
-        _judge_contract(verdict, one, of_contract[key], billed[key], why)
+        _judge_contract(verdict, one, of_contract[key], billed[key], why, edited=key in edited)
     for invoice in invoices:
         _judge_invoice(verdict, invoice)
     by_number = {(invoice.tenant, invoice.number): invoice for invoice in invoices}
@@ -80,7 +87,9 @@ def judge(due: Iterable[Due], invoices: Sequence[Invoice], rows: Sequence[Row], 
     return verdict
 
 
-def _judge_contract(verdict: Verdict, due: Due, made: Sequence[Invoice], rows: Sequence[Row], why: Why) -> None:
+def _judge_contract(
+    verdict: Verdict, due: Due, made: Sequence[Invoice], rows: Sequence[Row], why: Why, *, edited: bool
+) -> None:
     live = [invoice for invoice in made if invoice.live]
     for first, second in combinations(live, 2):
         if (first.start, first.end) == (second.start, second.end):
@@ -92,7 +101,7 @@ def _judge_contract(verdict: Verdict, due: Due, made: Sequence[Invoice], rows: S
     taken_in = {row.invoice for row in rows}
     for invoice in live:
         if (invoice.start, invoice.end) != (due.start, due.end) and not invoice.by_person:
-            _judge_early(verdict, invoice, rows)
+            _judge_not_asked_for(verdict, invoice, rows, edited=edited)
         elif invoice.number not in taken_in and not any(row.status in _IN_SIGHT for row in rows):
             verdict.disagreements.append(f"{invoice} stands in no row of the ledger")
 
@@ -107,9 +116,16 @@ def _judge_missing(verdict: Verdict, due: Due, rows: Sequence[Row], why: Why) ->
         verdict.unexplained.append(f"no live invoice of {named}: {'; '.join(map(str, stating))}")
 
 
-def _judge_early(verdict: Verdict, invoice: Invoice, rows: Sequence[Row]) -> None:
-    parked = [row for row in rows if row.status in {"parked", "held"}]
-    if invoice.vouchers or invoice.sendings or not parked:
+def _judge_not_asked_for(verdict: Verdict, invoice: Invoice, rows: Sequence[Row], *, edited: bool) -> None:
+    """An invoice that our call has made of another period than it was to be.
+
+    After a click in between it is an early one, and is parked as what it is. Of a period that a person had just written
+    nobody can say what it was to be: there the billing that asked for it must wait in plain sight.
+    """
+    caught = any(row.invoice == invoice.number and row.status in {"parked", "held"} for row in rows)
+    if edited:
+        caught = caught or any(row.status in _IN_SIGHT and row.reason is not None for row in rows)
+    if invoice.vouchers or invoice.sendings or not caught:
         rest = "; ".join(map(str, rows))
         verdict.early_not_caught.append(
             f"{invoice}, {invoice.vouchers} vouchers, {invoice.sendings} sendings; the ledger: {rest}"
