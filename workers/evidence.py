@@ -123,12 +123,18 @@ async def _live_invoices(runtime: Runtime, billing: Billing) -> Sequence[Invoice
 async def _not_found(runtime: Runtime, billing: Billing, attempt: Attempt, seen: Look) -> None:
     """Absence moves nothing, but for `_believe_absence`; an invoice that does not say what it is of contradicts it."""
     unclear = next((invoice for invoice in seen.invoices if is_unclear(invoice, billing)), None)
+    astray = await _made_astray(runtime, billing, attempt, seen)
     waited = runtime.settings.clock.now() - billing.changed_at
     if unclear is not None:
         facts = {"invoice": str(unclear.number), "contract": str(unclear.contract or "not told"), "period": "not told"}
         await _resolve(
             runtime, billing, attempt, Park(Reason.UNVERIFIED, facts), f"invoice {unclear.number} is unclear"
         )
+    elif astray is not None:
+        # Somebody changed the contract's period between our look and our call; or made this one by hand just now.
+        facts = {"invoice": str(astray.number), "period": f"{astray.period}, not {billing.period}"}
+        note = f"invoice {astray.number} of {astray.period} is newer than the call, and nobody's"
+        await _resolve(runtime, billing, attempt, Park(Reason.UNVERIFIED, facts), note)
     elif billing.status is Status.SEEKING and waited > runtime.settle:
         note = f"Fortnox said yes, and shows no invoice after {runtime.settle}"
         await _resolve(runtime, billing, attempt, Doubt(Reason.NUMBER_UNKNOWN), note)
@@ -136,6 +142,19 @@ async def _not_found(runtime: Runtime, billing: Billing, attempt: Attempt, seen:
         await _believe_absence(runtime, billing, attempt)
     else:
         log.info("evidence_not_found", billing=billing.id, status=billing.status.value)
+
+
+async def _made_astray(runtime: Runtime, billing: Billing, attempt: Attempt, seen: Look) -> Invoice | None:
+    """A new invoice of the contract, of another period than the one asked for, that no billing has."""
+    mark = attempt.newest_invoice_before or InvoiceNumber(0)
+    for invoice in seen.invoices:
+        if not is_live(invoice) or invoice.contract != billing.contract or invoice.number <= mark:
+            continue
+        if invoice.period != billing.period:
+            owner = await billings.owner_of(runtime.ledger, billing.tenant, invoice.number)
+            if owner is None:
+                return invoice
+    return None
 
 
 async def _believe_absence(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:

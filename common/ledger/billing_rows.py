@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from common.clock import STOCKHOLM
-from common.ids import BillingId, ContractNumber, TenantId
+from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger.database import NOW, Ledger
 from common.ledger.policies import policy_of
 from common.ledger.records import Attempt, Billing, Count
@@ -97,6 +97,12 @@ async def ready(ledger: Ledger, *, per_tenant: int) -> list[Billing]:
             first_create[billing.tenant] = billing.id
         found.append(billing)
     return found
+
+
+async def owner_of(ledger: Ledger, tenant: TenantId, invoice: InvoiceNumber) -> BillingId | None:
+    """The billing whose invoice it is; `None` if it is nobody's."""
+    found = await ledger.look_up(_OWNER, {"of_tenant": tenant, "of_invoice": invoice})
+    return BillingId(found[0].id) if found else None
 
 
 async def seekers(ledger: Ledger, tenant: TenantId | None = None) -> list[tuple[Billing, Attempt]]:
@@ -297,6 +303,9 @@ BILLED: tuple[ColumnElement[Any], ...] = (
     billings.c.invoice,
     billings.c.reason,
     billings.c.changed_at,
+)
+_OWNER = select(billings.c.id).where(
+    billings.c.tenant == bindparam("of_tenant"), billings.c.invoice == bindparam("of_invoice")
 )
 _ONE = select(billings).where(billings.c.id == bindparam("billing"))
 _READY = {True: _ready(is_sqlite=True), False: _ready(is_sqlite=False)}

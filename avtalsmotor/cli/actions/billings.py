@@ -177,7 +177,10 @@ async def show(number: int, as_json: bool) -> None:
             Column("HTTP", number=True),
             Column("What came back"),
         ],
-        [Row([instant(call.called_at), call.step.value, str(call.http_status or ""), _told(call)]) for call in calls],
+        [
+            Row([instant(call.called_at), call.step.value, str(call.http_status or ""), call_in_words(call)])
+            for call in calls
+        ],
     )
     heading("What happened to it")
     for entry in trail:
@@ -212,7 +215,8 @@ _VERDICTS = {
 }
 
 
-def _told(call: Attempt) -> str:
+def call_in_words(call: Attempt) -> str:
+    """What came back from a call, and what is known of it since."""
     facts = [
         _VERDICTS[call.verdict],
         call.message,

@@ -9,7 +9,7 @@ from avtalsmotor.cli.options import AsJson, Billing, Billings, ByContract, ByTen
 from common.rules.states import Status, Step
 
 app = typer.Typer(
-    help="The billings (faktureringar): look, approve, retry, skip.\n\n"
+    help="The billings (faktureringar): look, approve, retry, skip, resolve.\n\n"
     "A billing is the intent to invoice one period of one contract: to create the invoice, then to bookkeep it and "
     "deliver it as the rules say.",
     no_args_is_help=True,
@@ -135,6 +135,49 @@ def cancel(billing: Billing) -> None:
     from avtalsmotor.cli.actions import early
 
     run(early.cancel(billing))
+
+
+@app.command()
+def resolve(
+    billing: Billing,
+    made: Annotated[
+        int | None, typer.Option("--made", metavar="INVOICE", help="At create: this is the invoice.", min=1)
+    ] = None,
+    never_made: Annotated[bool, typer.Option("--never-made", help="At create: there is none. It is made.")] = False,
+    bookkept: Annotated[bool, typer.Option("--bookkept", help="At bookkeep: it is booked.")] = False,
+    not_bookkept: Annotated[bool, typer.Option("--not-bookkept", help="At bookkeep: it is not. It is booked.")] = False,
+    delivered: Annotated[bool, typer.Option("--delivered", help="At deliver: the customer has it.")] = False,
+    not_delivered: Annotated[
+        bool, typer.Option("--not-delivered", help="At deliver: the customer has not got it. It is sent.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is so.")] = False,
+) -> None:
+    """Say what became of a call that is in doubt (oklart utfall).
+
+    Shows what Fortnox shows of it; with one of the choices, decides. Most doubts resolve by themselves: say something
+    only if you know.
+
+    \b
+    avtalsmotor billings resolve 17
+    avtalsmotor billings resolve 17 --made 1234
+    avtalsmotor billings resolve 17 --never-made
+    """
+    from avtalsmotor.cli.actions import resolving
+
+    flags = {
+        "never-made": never_made,
+        "bookkept": bookkept,
+        "not-bookkept": not_bookkept,
+        "delivered": delivered,
+        "not-delivered": not_delivered,
+    }
+    said = [word for word, given in flags.items() if given] + (["made"] if made is not None else [])
+    if len(said) > 1:
+        raise typer.BadParameter(f"Say one thing: --{' or --'.join(said)}.")
+    if not said:
+        run(resolving.show(billing))
+    else:
+        run(resolving.decide(billing, said[0], made, yes))
 
 
 def _ids_or_all(ids: list[int] | None, every: bool, tenant: int | None, reason: str | None) -> None:
