@@ -9,7 +9,7 @@ from avtalsmotor.cli.options import AsJson, Billing, Billings, ByContract, ByTen
 from common.rules.states import Status, Step
 
 app = typer.Typer(
-    help="The billings (faktureringar): look, approve, retry, skip, resolve.\n\n"
+    help="The billings (faktureringar): look at them, decide.\n\n"
     "A billing is the intent to invoice one period of one contract: to create the invoice, then to bookkeep it and "
     "deliver it as the rules say.",
     no_args_is_help=True,
