@@ -12,7 +12,7 @@ from common import mirror
 from common.fortnox import errors
 from common.fortnox.client import Fortnox
 from common.ids import InvoiceNumber, TenantId
-from common.ledger import billings, contracts, tenants
+from common.ledger import billings, contracts, tenants, unreadable
 from common.ledger.database import Ledger
 from common.ledger.records import Contract, Tenant
 from common.rules.periods import Period
@@ -44,8 +44,9 @@ async def poll(ledger: Ledger, fortnox: Fortnox, tenant: Tenant) -> Sequence[Con
             await tenants.note_facts(ledger, tenant.id, facts, today)
     listing = await fortnox.contracts(tenant.id, status=None if first_today else "active")
     rows = [mirror.listed_contract(tenant.id, read) for read in listing.rows]
-    for unreadable in listing.unreadable:
-        log.error("contract_unreadable", tenant=tenant.id, contract=unreadable.number, error=unreadable.error)
+    for row in listing.unreadable:
+        log.error("contract_unreadable", tenant=tenant.id, contract=row.number, error=row.error)
+    await unreadable.note(ledger, tenant.id, {row.number: row.error for row in listing.unreadable})
     complete = listing.complete and not listing.unreadable
     await contracts.mirror(ledger, tenant.id, rows, complete=complete, started_at=listing.started_at)
     await tenants.note_listing(ledger, tenant.id, listing.started_at)

@@ -17,11 +17,21 @@ from common.fortnox.errors import FortnoxError, Missing, NotSent
 from common.fortnox.models import InvoiceItem
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger import blocks, invoices, proofs, reconciliation
+from common.ledger import unreadable as unreadable_contracts
 from common.ledger.database import Ledger
 from common.ledger.proofs import Acknowledgement
 from common.ledger.records import Billing, Invoice, Tenant
 from common.rules.reasons import Reason
-from common.rules.reconciliation import SETTLED, BillingSeen, Finding, InvoiceSeen, Line, Stop, unreadable
+from common.rules.reconciliation import (
+    SETTLED,
+    BillingSeen,
+    Finding,
+    InvoiceSeen,
+    Line,
+    Stop,
+    unreadable,
+    unreadable_contract,
+)
 from common.rules.reconciliation import reconcile as decide
 from common.rules.states import FINAL, Step
 from producers.contracts import poll
@@ -94,7 +104,11 @@ async def reconcile(ledger: Ledger, fortnox: Fortnox, tenant: Tenant, day: date)
     # That contract invoices are marked as such is presumed: nothing is called missing before all is looked at.
     if await look.read_of({line.customer_number for line in lines if line.finding is Finding.MISSING}):
         lines = await _compare(look, since, day)
-    lines = [*(unreadable(row.number) for row in look.listing.unreadable), *lines]
+    lines = [
+        *(unreadable(row.number) for row in look.listing.unreadable),
+        *(unreadable_contract(one.number, one.error) for one in await unreadable_contracts.of(ledger, tenant.id)),
+        *lines,
+    ]
     proof = Proof(tenant, since, day, lines, await proofs.acknowledged(ledger, tenant.id))
     (log.info if proof.is_settled else log.warning)(
         "reconciled", tenant=tenant.id, day=str(day), settled=proof.is_settled, **proof.counts

@@ -293,8 +293,12 @@ class Bureau:
             await asyncio.to_thread(worker.stop, 10_000)
             await asyncio.to_thread(worker.broker.close)
 
-    async def type(self, *words: str) -> str:
-        """What a command of `avtalsmotor` prints, typed by somebody beside the running bureau."""
+    async def type(self, *words: str, fails: bool = False) -> str:
+        """What a command of `avtalsmotor` prints, typed by somebody beside the running bureau.
+
+        Parameters:
+          fails: it says by its status that something is not as it should be.
+        """
         environment = {
             f"AVTALSMOTOR_{name.upper()}": str(_plain_text(value))
             for name, value in self.settings
@@ -306,7 +310,7 @@ class Bureau:
             typed = await asyncio.to_thread(CliRunner().invoke, app, words, env=environment, catch_exceptions=False)
         finally:
             structlog.configure(**logging_as_before)
-        assert typed.exit_code == 0, typed.output
+        assert typed.exit_code == int(fails), typed.output
         return typed.stdout
 
     # What has become of it -------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ class Open:
     invoices: tuple[int, ...]
     why: str
     cure: str
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ def _stored(line: Line) -> dict[str, object]:
         "invoices": list(line.invoices),
         "why": line.why,
         "cure": line.cure,
+        "reason": line.reason.value if line.reason else None,
     }
 
 

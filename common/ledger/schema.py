@@ -128,6 +128,15 @@ contracts = Table(
     Column("paused", Boolean, nullable=False, server_default=text("false")),
 )
 
+unreadable_contracts = Table(
+    "unreadable_contracts",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("number", Text, primary_key=True),
+    Column("error", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+)
+
 invoices = Table(
     "invoices",
     metadata,

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     PAUSED = "paused"
     PROPOSAL = "proposal"
     NO_PERIOD = "no_period"
+    UNREADABLE = "unreadable"
 
     # Held: a person's yes is needed (those in `PASSING` may pass without).
     PERIOD_MOVED = "period_moved"
@@ -138,6 +139,11 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             Scope.BILLING,
             "The contract has no period (Period), so there is nothing to invoice",
             "Enter the first period on the contract in Fortnox.",
+        ),
+        Reason.UNREADABLE: Entry(
+            Scope.BILLING,
+            "Fortnox shows the contract in a way that cannot be understood, so nothing of it is seen or invoiced",
+            "Open the contract in Fortnox and correct what is named here; it is read again by itself.",
         ),
         Reason.PERIOD_MOVED: Entry(
             Scope.BILLING,

@@ -39,7 +39,7 @@ class Finding(StrEnum):
     DIFFERS = "differs"
     """One live invoice, and not as the ledger has it."""
     UNREADABLE = "unreadable"
-    """An invoice that Fortnox listed in a way that could not be understood."""
+    """An invoice or a contract that Fortnox listed in a way that could not be understood."""
 
 
 SETTLED: frozenset[Finding] = frozenset({Finding.PROVED, Finding.EXPLAINED})
@@ -545,9 +545,24 @@ def unreadable(number: str) -> Line:
         "",
         "",
         None,
-        number,
+        f"invoice {number}",
         f"Fortnox listed invoice {number} in a way that could not be understood.",
         f"Look at invoice {number} in Fortnox; nothing is proved of its contract until it can be read.",
+    )
+
+
+def unreadable_contract(number: str, error: str) -> Line:
+    """A contract that was listed, and could not be understood: what was due of it is not known."""
+    return Line(
+        Finding.UNREADABLE,
+        ContractNumber(int(number)) if number.isdigit() else None,
+        "",
+        "",
+        None,
+        f"contract {number or 'without a number'}",
+        explain(Reason.UNREADABLE, fields=error),
+        REASONS[Reason.UNREADABLE].cure,
+        Reason.UNREADABLE,
     )
 
 

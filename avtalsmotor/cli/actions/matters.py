@@ -10,10 +10,11 @@ from itertools import groupby
 
 from avtalsmotor.cli.printing import say
 from common.ids import BillingId, ContractNumber, TenantId
-from common.ledger import corrections, proofs
+from common.ledger import corrections, proofs, unreadable
 from common.ledger.corrections import Corrected
 from common.ledger.database import Ledger
 from common.ledger.proofs import Kept, Open
+from common.ledger.unreadable import UnreadableContract
 from common.rules.reasons import REASONS, Reason, explain
 
 
@@ -40,11 +41,18 @@ async def read(ledger: Ledger, stopped: Collection[TenantId]) -> list[Matter]:
     """
     kept = await proofs.latest(ledger)
     return [
-        *(_unproved(one, line) for one in kept for line in one.lines),
+        *(_unreadable(one) for one in await unreadable.of(ledger)),
+        *(_unproved(one, line) for one in kept for line in one.lines if line.reason != Reason.UNREADABLE),
         *(_not_proved(one) for one in kept if one.error is not None and one.tenant not in stopped),
         *(_voided(one) for one in await corrections.not_invoiced_again(ledger)),
         *(_set_back(one) for one in await corrections.set_back(ledger)),
     ]
+
+
+def _unreadable(contract: UnreadableContract) -> Matter:
+    number = ContractNumber(int(contract.number)) if contract.number.isdigit() else None
+    why, cure = explain(Reason.UNREADABLE, fields=contract.error), REASONS[Reason.UNREADABLE].cure
+    return Matter(contract.tenant, "unreadable", why, cure, number, reason=Reason.UNREADABLE, since=contract.since)
 
 
 def _unproved(kept: Kept, line: Open) -> Matter:

@@ -27,9 +27,10 @@ from avtalsmotor.cli.printing import (
 )
 from avtalsmotor.cli.session import open_session
 from common.ids import TenantId
-from common.ledger import pauses
+from common.ledger import pauses, unreadable
 from common.ledger.pauses import Pause
 from common.ledger.records import Tenant
+from common.ledger.unreadable import UnreadableContract
 from common.rules.plan import HOLDS, Outcome, Verdict
 from common.rules.reasons import REASONS, Reason, explain
 from producers.planner import verdicts
@@ -44,14 +45,17 @@ async def plan(number: int | None, on: date | None, days: int, as_json: bool, *,
         tenant = TenantId(number) if number is not None else None
         decided = await verdicts(ledger, tenant, on or ledger.clock.today(), days)
         paused = await pauses.standing(ledger, tenant)
+        not_understood = await unreadable.of(ledger, tenant)
         names = {company.id: company.name for company in companies}
     if as_json:
-        print_json([as_item(verdict, names, paused) for verdict in decided])
+        items = [as_item(verdict, names, paused) for verdict in decided]
+        print_json(items + [_as_unreadable(one, names) for one in not_understood])
     elif not companies:
         say("There are no companies yet. Add the first: avtalsmotor tenants add --tenant-id N")
     else:
         shown = _without_what_a_preview_tells(decided)
         print_verdicts(shown, names, paused)
+        _print_unreadable(not_understood, names)
         _sum_up(shown)
 
 
@@ -118,6 +122,29 @@ def as_item(verdict: Verdict, names: Mapping[TenantId, str], paused: Sequence[Pa
             for reason, facts in verdict.warnings
         ],
     }
+
+
+def _as_unreadable(contract: UnreadableContract, names: Mapping[TenantId, str]) -> dict[str, object]:
+    """By the names that every item has, of which nothing else is known."""
+    return {
+        "tenant": contract.tenant,
+        "tenant_name": names.get(contract.tenant, ""),
+        "contract": int(contract.number) if contract.number.isdigit() else None,
+        "outcome": "none",
+        "reason": Reason.UNREADABLE,
+        "why": explain(Reason.UNREADABLE, fields=contract.error),
+        "cure": REASONS[Reason.UNREADABLE].cure,
+        "preview": False,
+    }
+
+
+def _print_unreadable(contracts: Sequence[UnreadableContract], names: Mapping[TenantId, str]) -> None:
+    if contracts:
+        heading("Contracts that cannot be read")
+    for one in contracts:
+        why = explain(Reason.UNREADABLE, fields=one.error)
+        say(f"{names.get(one.tenant, '')} ({one.tenant}), contract {one.number or 'without a number'}: {why}")
+        say(f"  {REASONS[Reason.UNREADABLE].cure}")
 
 
 def would_be(verdict: Verdict) -> tuple[Outcome | None, Reason | None]:

@@ -128,7 +128,7 @@ async def acknowledge(number: int, mark: str, why: str) -> None:
 
 def _about(line: Line) -> str:
     if line.finding is Finding.UNREADABLE:
-        return f"UNREADABLE  invoice {line.state}"
+        return f"UNREADABLE  {line.state}"
     word = line.finding.value if line.finding not in SETTLED else line.state.replace("_", " ")
     contract = f"contract {line.contract}" if line.contract is not None else "unknown contract"
     customer = f" ({line.customer_name})" if line.customer_name else ""

@@ -65,6 +65,15 @@ CREATE TABLE contracts (
     CONSTRAINT fk_contracts_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
 );
 
+CREATE TABLE unreadable_contracts (
+    tenant BIGINT NOT NULL,
+    number TEXT NOT NULL,
+    error TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    CONSTRAINT pk_unreadable_contracts PRIMARY KEY (tenant, number),
+    CONSTRAINT fk_unreadable_contracts_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
 CREATE TABLE invoices (
     tenant BIGINT NOT NULL,
     number BIGINT NOT NULL,
