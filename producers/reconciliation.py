@@ -143,7 +143,6 @@ async def _compare(look: "_Look", since: date, day: date) -> list[Line]:
         await verdicts(ledger, tenant, day),
         stops,
         await reconciliation.covered_to(ledger, tenant),
-        await reconciliation.lost(ledger, tenant),
     )
 
 
