@@ -10,7 +10,8 @@ COPY producers producers
 COPY sandbox sandbox
 COPY workers workers
 RUN pip install --quiet --no-cache-dir --only-binary :all: --constraint constraints.txt --editable . \
-    && useradd --system --uid 10001 --home-dir /avtalsmotor avtalsmotor
+    && useradd --system --uid 10001 --home-dir /avtalsmotor avtalsmotor \
+    && install --directory --owner avtalsmotor .avtalsmotor
 USER avtalsmotor
 ENTRYPOINT ["avtalsmotor"]
 CMD ["--help"]

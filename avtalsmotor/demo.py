@@ -122,7 +122,7 @@ class _Night:
             fortnox.stop(within=2.0)
 
     def _with_roles(self, settings: Settings, redis_url: str, url: str, story: Sequence[Mapping[str, Any]]) -> int:
-        asyncio.run(prepare_ledger(settings))
+        asyncio.run(prepare_ledger(settings, redis_url))
         asyncio.run(_add_companies(settings, redis_url, story))
         roles = Processes(_environment(settings, redis_url), self._home / "logs")
         started = time.monotonic()

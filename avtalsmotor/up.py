@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from avtalsmotor.embedded import EmbeddedServer
 from avtalsmotor.processes import ROLES, Processes, StartFailed
+from common.fortnox.governor import governor_redis
+from common.high_water import HighWater
 from common.ledger.database import open_ledger
 from common.queue.connections import connect_async
 from common.settings import Settings
@@ -68,13 +70,17 @@ async def prepare(settings: Settings, redis_url: str) -> None:
     """Sees that Redis answers, and makes the ledger or brings it up to this version, before the roles need them."""
     async with connect_async(redis_url) as client:
         await client.ping()
-    await prepare_ledger(settings)
+    await prepare_ledger(settings, redis_url)
 
 
-async def prepare_ledger(settings: Settings) -> None:
-    """Makes the ledger, or brings it up to this version."""
+async def prepare_ledger(settings: Settings, redis_url: str) -> None:
+    """Makes the ledger, or brings it up to this version, and sees that it is no older copy. Raises LedgerError."""
     ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=True)
-    await ledger.close()
+    try:
+        async with governor_redis(redis_url) as slots:
+            await HighWater(ledger, slots, settings.data_dir).check()
+    finally:
+        await ledger.close()
 
 
 @contextlib.contextmanager

@@ -135,7 +135,7 @@ async def running_product(
             data_dir=home.absolute(),
             poll_interval=poll_interval,
         )
-        await prepare_ledger(settings)
+        await prepare_ledger(settings, redis_url)
         async with governor_redis(redis_url) as slots:
             # The sandbox is as new as the Valkey: no request of an earlier life can be in its window.
             await Governor(slots, settings.fortnox_client_id).vouch()

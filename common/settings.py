@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     only after this, and after the token of the call has expired (design 6)."""
     reconcile_from: time = time(6, 0)
     """The time of day in Sweden from which on each company's proof is made, once a day (design 6)."""
+    token_life: float = Field(default=3600.0, gt=0)
+    """How long an access token of Fortnox lives at the most (API notes 7): a call that a restored ledger has lost may
+    have carried one as young as that."""
     rate_window: float = Field(default=5.25, gt=0)
     """The seconds in which at most 25 requests of a company are made: Fortnox' 5 and a margin for the network's jitter
     (design 9). Smaller only against a sandbox whose own window is scaled down."""

@@ -143,6 +143,7 @@ async def _compare(look: "_Look", since: date, day: date) -> list[Line]:
         await verdicts(ledger, tenant, day),
         stops,
         await reconciliation.covered_to(ledger, tenant),
+        await reconciliation.lost(ledger, tenant),
     )
 
 

@@ -19,9 +19,10 @@ from common.clock import boottime
 from common.fortnox import errors
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
+from common.high_water import HighWater
 from common.ids import TenantId
 from common.ledger import billings, blocks, tenants
-from common.ledger.database import Ledger, open_ledger
+from common.ledger.database import Ledger, LedgerError, open_ledger
 from common.ledger.records import Tenant
 from common.queue.connections import connect_async
 from common.queue.doorbell import READY, Doorbell
@@ -62,12 +63,20 @@ AWAY = (OSError, RedisError, DBAPIError, QueueUnreachable, errors.GovernorUnreac
 class Producer:
     """One producer over all tenants of the ledger."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, client: redis.asyncio.Redis, fortnox: Fortnox) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        client: redis.asyncio.Redis,
+        fortnox: Fortnox,
+        high_water: HighWater,
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._redis = client
         self._fortnox = fortnox
         self._mornings = Mornings(ledger, fortnox, settings.reconcile_from)
+        self._high_water = high_water
         self._feeder = Feeder(ledger, client, fortnox.governor, settings.fresh_seconds)
         self._next_poll: dict[TenantId, float] = {}
         self._failures: dict[TenantId, int] = {}
@@ -79,7 +88,10 @@ class Producer:
         self._stopping = False
 
     async def run(self) -> None:
-        """Works until it is cancelled."""
+        """Works until it is cancelled.
+
+        Raises LedgerError, in a group, when the ledger turns out to be an older copy, as after a failover.
+        """
         log.info("producer_started")
         self._stopping = False
         async with asyncio.TaskGroup() as tasks:
@@ -203,6 +215,7 @@ class Producer:
         """A claim past its lease is in doubt: whoever held it may or may not have made the call."""
         while not self._stopping:
             try:
+                await self._high_water.follow()
                 for billing in await billings.expired(self._ledger):
                     if await billings.take_over(self._ledger, billing.id):
                         log.warning("lease_expired", tenant=billing.tenant, billing=billing.id, step=billing.step.value)
@@ -218,6 +231,11 @@ class Producer:
             except* AWAY as group:
                 log.warning("proving_waits", error=str(group.exceptions[0]))
             await asyncio.sleep(PROVE_EVERY)
+
+
+def _first(group: ExceptionGroup[LedgerError]) -> LedgerError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 def company_wide(error: Exception) -> Reason | None:
@@ -241,7 +259,8 @@ def words_of(error: Exception) -> dict[str, str]:
 def produce(settings: Settings, redis_url: str) -> None:
     """Runs one producer until SIGTERM or SIGINT.
 
-    Raises LedgerError, or GovernorUnreachable, before it starts when the ledger or Redis cannot be used.
+    Raises LedgerError, or GovernorUnreachable, before it starts when the ledger or Redis cannot be used; LedgerError
+    later, too, when the ledger turns out to be an older copy.
     """
     asyncio.run(_produce(settings, redis_url))
 
@@ -251,14 +270,22 @@ async def _produce(settings: Settings, redis_url: str) -> None:
     client = connect_async(redis_url)
     slots = governor_redis(redis_url)
     fortnox = await Fortnox.open(settings, slots)
+    high_water = HighWater(ledger, slots, settings.data_dir)
     try:
         await client.ping()
-        producing = asyncio.create_task(Producer(settings, ledger, client, fortnox).run())
+        await high_water.check()
+        producing = asyncio.create_task(Producer(settings, ledger, client, fortnox, high_water).run())
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(signum, producing.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await producing
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await producing
+        except ExceptionGroup as failed:
+            unusable = failed.subgroup(LedgerError)
+            if unusable is None:
+                raise
+            raise _first(unusable) from None
         log.info("producer_stopped")
     finally:
         await fortnox.close()

@@ -28,6 +28,7 @@ from common.clock import STOCKHOLM, boottime
 from common.fortnox import client as fortnox_client
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
+from common.high_water import HighWater
 from common.ids import ContractNumber, TenantId
 from common.ledger import audit, billings, blocks, pauses, policies, tenants
 from common.ledger.database import Ledger, open_ledger
@@ -75,6 +76,7 @@ class Bureau:
     ledger: Ledger
     redis: Redis
     fortnox: Fortnox
+    high_water: HighWater
     producer: Producer
     _worker: dramatiq.Worker | None = None
     _companies: list[int] = field(default_factory=list)
@@ -268,6 +270,27 @@ class Bureau:
         finally:
             self._start_workers()
 
+    @asynccontextmanager
+    async def without_ledger(self) -> AsyncIterator[None]:
+        """Everything is stopped and nobody has the ledger open, so that it can be copied or replaced."""
+        worked = self._worker is not None
+        await self.stop()
+        await self.ledger.close()
+        try:
+            yield
+        finally:
+            settings = self.settings
+            self.ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
+            self.high_water = HighWater(self.ledger, self.fortnox.governor._redis, settings.data_dir)
+            self.producer = Producer(settings, self.ledger, self.redis, self.fortnox, self.high_water)
+            self._audited = 0
+            if worked:
+                self._start_workers()
+
+    def keep_books_in(self, database_url: str) -> None:
+        """The ledger is that database from its next opening on."""
+        self.settings = self.settings.model_copy(update={"database_url": SecretStr(database_url)})
+
     async def plan(self, *, billings: int) -> None:
         """Lists every company, and works until there are so many billings in all, each on its queue."""
 
@@ -278,7 +301,7 @@ class Bureau:
 
     def start(self) -> None:
         """Starts the pools, and a producer that knows nothing but the ledger."""
-        self.producer = Producer(self.settings, self.ledger, self.redis, self.fortnox)
+        self.producer = Producer(self.settings, self.ledger, self.redis, self.fortnox, self.high_water)
         self._start_workers()
 
     def _start_workers(self) -> None:
@@ -446,7 +469,9 @@ async def bureau_for(
     ledger = await open_ledger(database_url, data_dir, configured.clock, migrate=True)
     client, slots = connect_async(redis_url), governor_redis(redis_url)
     fortnox = await Fortnox.open(configured, slots)
-    bureau = Bureau(configured, sandbox, ledger, client, fortnox, Producer(configured, ledger, client, fortnox))
+    high_water = HighWater(ledger, slots, data_dir)
+    producer = Producer(configured, ledger, client, fortnox, high_water)
+    bureau = Bureau(configured, sandbox, ledger, client, fortnox, high_water, producer)
     with short_pauses():
         bureau.start()
         try:
@@ -456,4 +481,4 @@ async def bureau_for(
             await fortnox.close()
             await slots.aclose()
             await client.aclose()
-            await ledger.close()
+            await bureau.ledger.close()

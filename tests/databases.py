@@ -51,6 +51,18 @@ class Databases:
         asyncio.run(_execute(server, f'CREATE DATABASE "{name}" TEMPLATE {template}'))
         return f"{server}/{name}"
 
+    async def copy(self, url: str, directory: Path) -> str:
+        """The URL of a copy of a ledger that nobody has open, as of a backup. One on PostgreSQL is the caller's to
+        drop."""
+        if url.startswith("sqlite:///"):
+            copy = directory / f"{uuid4().hex}.sqlite3"
+            shutil.copyfile(url.removeprefix("sqlite:///"), copy)
+            return f"sqlite:///{copy}"
+        server, original = url.rsplit("/", 1)
+        name = f"test_{uuid4().hex}"
+        await _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{original}"')
+        return f"{server}/{name}"
+
     def drop_postgresql(self, url: str) -> None:
         """Drops it, whoever is still connected."""
         server, name = url.rsplit("/", 1)

@@ -6,11 +6,13 @@ can no longer have an effect: absence is not proof (design, section 6).
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import structlog
 
+from common.clock import STOCKHOLM
 from common.fortnox import errors
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import billings, invoices, tenants
@@ -193,11 +195,20 @@ async def _adopt(runtime: Runtime, billing: Billing, attempt: Attempt, live: Seq
     if EARLY in billing.detail and runtime.settings.clock.now() - billing.changed_at <= runtime.settle:
         log.info("early_invoice_not_found", billing=billing.id)
         return
-    found = objections(first, billing)
+    found = objections(first, as_called(billing, attempt, first))
     outcome: Outcome = Park(Reason.UNVERIFIED, {"invoice": str(first.number), **found}) if found else Made(first)
     if others:
         await surprise(runtime, billing, {"invoices": ", ".join(str(one.number) for one in live)})
     await _resolve(runtime, billing, attempt, outcome, note)
+
+
+def as_called(billing: Billing, attempt: Attempt, invoice: Invoice) -> Billing:
+    """The billing with the date that was asked for. In the time that an old ledger has lost that may have been any day
+    from the planned one on (`claims` never dates an invoice back)."""
+    dated, last = invoice.invoice_date, attempt.called_at.astimezone(STOCKHOLM).date()
+    if attempt.stood is None or dated is None or not billing.invoice_date <= dated <= last:
+        return billing
+    return replace(billing, invoice_date=dated)
 
 
 async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) -> Invoice | None:
@@ -207,6 +218,9 @@ async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) 
     Where Fortnox has said yes to the period asked for there is none: a later one is then a person's own affair.
     """
     if billing.status is not Status.IN_DOUBT and EARLY not in billing.detail:
+        return None
+    if attempt.stood is not None:
+        # The ledger is an older copy: what is later than it knows was made in the time that it has lost.
         return None
     mark = attempt.newest_invoice_before or InvoiceNumber(0)
     known = await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract)

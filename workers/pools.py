@@ -17,6 +17,7 @@ import dramatiq
 import structlog
 from dramatiq.asyncio import get_event_loop_thread
 
+from common.ledger.database import LedgerError
 from common.queue.broker import DoorbellBroker, make_broker, start_worker
 from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence
 from common.settings import Settings
@@ -54,19 +55,30 @@ async def _seek_evidence(runtime: Runtime, message: SeekEvidence) -> None:
     await seek_evidence(runtime, message.tenant)
 
 
-def declare(broker: DoorbellBroker, runtime: RuntimeOnce) -> None:
+GiveUp = Callable[[LedgerError], None]
+"""What is done when the ledger turns out to be one that must not be worked with."""
+
+
+def declare(broker: DoorbellBroker, runtime: RuntimeOnce, give_up: GiveUp) -> None:
     """Declares the actors of all pools on the broker."""
-    _declare(broker, runtime, CreateInvoice, _create_invoice)
-    _declare(broker, runtime, Bookkeep, _bookkeep)
-    _declare(broker, runtime, Deliver, _deliver)
-    _declare(broker, runtime, SeekEvidence, _seek_evidence)
+    _declare(broker, runtime, give_up, CreateInvoice, _create_invoice)
+    _declare(broker, runtime, give_up, Bookkeep, _bookkeep)
+    _declare(broker, runtime, give_up, Deliver, _deliver)
+    _declare(broker, runtime, give_up, SeekEvidence, _seek_evidence)
 
 
 def _declare(
-    broker: DoorbellBroker, runtime: RuntimeOnce, kind: type[M], work: Callable[[Runtime, M], Awaitable[None]]
+    broker: DoorbellBroker,
+    runtime: RuntimeOnce,
+    give_up: GiveUp,
+    kind: type[M],
+    work: Callable[[Runtime, M], Awaitable[None]],
 ) -> None:
     async def act(payload: dict[str, object]) -> None:
-        await work(await runtime(), kind.read(payload))
+        try:
+            await work(await runtime(), kind.read(payload))
+        except LedgerError as error:
+            give_up(error)
 
     dramatiq.actor(actor_name=kind.actor, queue_name=kind.queue, broker=broker)(act)
 
@@ -83,7 +95,17 @@ class CloseRuntime(dramatiq.Middleware):
             loop.run_coroutine(self._runtime.close())
 
 
-def start(settings: Settings, redis_url: str, pools: Collection[str], threads: int | None = None) -> dramatiq.Worker:
+def _log_unusable(error: LedgerError) -> None:
+    log.error("ledger_unusable", error=str(error))
+
+
+def start(
+    settings: Settings,
+    redis_url: str,
+    pools: Collection[str],
+    threads: int | None = None,
+    give_up: GiveUp = _log_unusable,
+) -> dramatiq.Worker:
     """Starts working the pools in threads of this process, and returns at once.
 
     Parameters:
@@ -92,24 +114,31 @@ def start(settings: Settings, redis_url: str, pools: Collection[str], threads: i
     broker = make_broker(redis_url)
     runtime = RuntimeOnce(settings, redis_url)
     broker.add_middleware(CloseRuntime(runtime))
-    declare(broker, runtime)
+    declare(broker, runtime, give_up)
     return start_worker(broker, queues=pools, threads=threads or sum(THREADS[pool] for pool in pools))
 
 
 def work(settings: Settings, redis_url: str, pools: Collection[str]) -> None:
     """Works the pools until SIGTERM or SIGINT; then finishes what is in hand and gives back what is not.
 
-    Raises LedgerError or QueueUnreachable before the first message when the ledger or Redis cannot be used.
+    Raises LedgerError or QueueUnreachable before the first message when the ledger or Redis cannot be used. A ledger
+    that turns out later to be an older copy ends the process with exit status 1.
     """
     asyncio.run(_try(settings, redis_url))
     stop = threading.Event()
+    unusable: list[LedgerError] = []
+
+    def _give_up(error: LedgerError) -> None:
+        _log_unusable(error)
+        unusable.append(error)
+        stop.set()
 
     def _stop(signum: int, frame: FrameType | None) -> None:
         stop.set()
 
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    worker = start(settings, redis_url, pools)
+    worker = start(settings, redis_url, pools, give_up=_give_up)
     log.info("worker_started", pools=sorted(pools))
     stop.wait()
     worker.stop(timeout=int((settings.call_timeout + STOP_MARGIN) * 1000))
@@ -118,7 +147,7 @@ def work(settings: Settings, redis_url: str, pools: Collection[str]) -> None:
     # A thread that still tries to tell a Redis which is gone must not keep the process: the ledger has what it did.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(1 if unusable else 0)
 
 
 async def _try(settings: Settings, redis_url: str) -> None:

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
+from common.high_water import HighWater
 from common.ledger.database import Ledger, open_ledger
 from common.queue import doorbell
 from common.queue.connections import connect_async
@@ -34,6 +35,7 @@ class Runtime:
     slots: Redis
     """The governor's database."""
     fortnox: Fortnox
+    high_water: HighWater
     name: str
 
     @property
@@ -57,12 +59,20 @@ class Runtime:
 
     @classmethod
     async def open(cls, settings: Settings, redis_url: str) -> "Runtime":
-        """Opens all parts. Raises LedgerError when the ledger cannot be used."""
+        """Opens all parts. Raises LedgerError when the ledger cannot be used, RedisError when Redis does not answer."""
         ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
         client = connect_async(redis_url)
         slots = governor_redis(redis_url)
+        high_water = HighWater(ledger, slots, settings.data_dir)
+        try:
+            await high_water.check()
+        except BaseException:
+            await slots.aclose()
+            await client.aclose()
+            await ledger.close()
+            raise
         fortnox = await Fortnox.open(settings, slots)
-        return cls(settings, ledger, client, slots, fortnox, f"{socket.gethostname()}:{os.getpid()}")
+        return cls(settings, ledger, client, slots, fortnox, high_water, f"{socket.gethostname()}:{os.getpid()}")
 
     async def close(self) -> None:
         await self.fortnox.close()

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 import structlog
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from common.clock import boottime
@@ -18,6 +19,7 @@ from common.fortnox import errors
 from common.fortnox.client import Permit, Reply
 from common.ids import BillingId
 from common.ledger import billings, tenants
+from common.ledger.database import LedgerError
 from common.ledger.outcomes import Again, Answer, Doubt, Outcome, Park, Refused
 from common.ledger.records import Billing, Claim
 from common.rules.reasons import Reason, of_refusal
@@ -96,11 +98,35 @@ async def _claim_and_call(runtime: Runtime, work: Work[Value], billing: Billing,
         log.info("claim_refused", why=claim.why.value)
         await runtime.ring()
         return
+    if not await _is_vouched_for(runtime, claim):
+        return
     if boottime() + runtime.settings.call_timeout > claim.held_until:
         # The process stood still between the commit and here. Whoever takes the lease over may not know whether the
         # request left; it has not, and now it must not.
         await _settle(runtime, claim, NOT_SENT, Again(Reason.NOT_SENT, timedelta(0), failed=False))
         return
+    async with runtime.high_water.noting(claim.mark):
+        await _call(runtime, work, claim, permit)
+
+
+async def _is_vouched_for(runtime: Runtime, claim: Claim) -> bool:
+    """Whether the claim may be acted upon: one that came over a new connection may be an older copy's (a failover).
+
+    Raises LedgerBehind when it is; nothing is called then.
+    """
+    try:
+        await runtime.high_water.check_new_connections()
+    except LedgerError:
+        await _settle(runtime, claim, NOT_VOUCHED_FOR, Again(Reason.NOT_SENT, timedelta(0), failed=False))
+        raise
+    except (OSError, RedisError, DBAPIError) as error:
+        log.warning("ledger_not_vouched_for", error=str(error))
+        await _settle(runtime, claim, NOT_VOUCHED_FOR, Again(Reason.NOT_SENT, timedelta(seconds=1), failed=False))
+        return False
+    return True
+
+
+async def _call(runtime: Runtime, work: Work[Value], claim: Claim, permit: Permit) -> None:
     try:
         reply = await work.call(runtime, permit, claim.billing)
     except errors.Rejected as refusal:
@@ -134,6 +160,7 @@ async def _concluded(conclusion: Awaitable[Outcome]) -> Outcome:
 
 
 NOT_SENT = Answer("not_sent", message="the lease had run out before the request could leave")
+NOT_VOUCHED_FOR = Answer("not_sent", message="it could not be told whether the ledger is an older copy")
 
 
 async def _settle(runtime: Runtime, claim: Claim, answer: Answer, outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger.database import NOW, Ledger
-from common.ledger.records import AuditEntry
+from common.ledger.records import AuditEntry, Mark
 from common.ledger.schema import audit, billings, tenants
 from common.rules.periods import Period
 
@@ -31,7 +31,7 @@ def record(
     billing: BillingId | None = None,
     before: Mapping[str, object],
     after: Mapping[str, object],
-) -> None:
+) -> Mark:
     """Writes one entry, at the database's instant and with the version of the software.
 
     Parameters:
@@ -39,7 +39,9 @@ def record(
       action: a verb in the past.
       before, after: what the change concerns, in values that JSON knows.
     """
-    record_all(connection, ledger, by, action, [entry(tenant, contract, billing, before, after)])
+    facts = entry(tenant, contract, billing, before, after)
+    row = connection.execute(_INSERT_ONE, {**_common(ledger, by, action), **facts}).one()
+    return Mark(row.id, row.at)
 
 
 def record_all(
@@ -47,7 +49,7 @@ def record_all(
 ) -> None:
     """Writes an entry for each of `entry(...)`, in one statement."""
     if entries:
-        common = {"by": by, "action": action, "version": software_version(), **ledger.shift}
+        common = _common(ledger, by, action)
         connection.execute(_INSERT, [{**common, **one} for one in entries])
 
 
@@ -60,6 +62,12 @@ def entry(
 ) -> dict[str, Any]:
     """What `record_all` takes."""
     return {"tenant": tenant, "contract": contract, "billing": billing, "before": before, "after": after}
+
+
+def newest(connection: Connection) -> Mark | None:
+    """The last entry; `None` where there is none yet."""
+    row = connection.execute(_NEWEST).one_or_none()
+    return None if row is None else Mark(row.id, row.at)
 
 
 async def entries(
@@ -129,6 +137,10 @@ def text_of(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
 
 
+def _common(ledger: Ledger, by: str, action: str) -> dict[str, Any]:
+    return {"by": by, "action": action, "version": software_version(), **ledger.shift}
+
+
 def _entry_of(row: Row[Any]) -> AuditEntry:
     return AuditEntry(
         id=row.id,
@@ -172,3 +184,5 @@ _INSERT = insert(audit).values(
         },
     }
 )
+_INSERT_ONE = _INSERT.returning(audit.c.id, audit.c.at)
+_NEWEST = select(audit.c.id, audit.c.at).order_by(audit.c.id.desc()).limit(1)

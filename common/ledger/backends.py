@@ -7,6 +7,7 @@ measured to cost eight times what the statements do. On PostgreSQL it runs on th
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, create_engine, event
@@ -22,6 +23,9 @@ _READERS = 4
 
 class Backend(Protocol):
     """Runs a plain function of a connection, off or on the event loop."""
+
+    connections: int
+    """How many have been made so far."""
 
     async def run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         """Runs it on a connection of its own. One that `writes` begins its transaction itself, and commits it."""
@@ -42,6 +46,8 @@ class SqliteBackend:
     def __init__(self, address: URL) -> None:
         self._engine = create_engine(address, pool_size=_READERS + 2, max_overflow=0)
         self._at_hand: Connection | None = None
+        self.connections = 0
+        event.listen(self._engine, "connect", partial(_count, self))
         event.listen(self._engine, "connect", _set_up_sqlite)
         event.listen(self._engine, "begin", _begin_sqlite)
         self._writer = ThreadPoolExecutor(1, "ledger-writer")
@@ -86,6 +92,8 @@ class PostgresqlBackend:
                 "server_settings": {"application_name": "avtalsmotor", "synchronous_commit": "on", "jit": "off"},
             },
         )
+        self.connections = 0
+        event.listen(self._engine.sync_engine, "connect", partial(_count, self))
 
     async def run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         async with self._engine.connect() as connection:
@@ -99,6 +107,10 @@ class PostgresqlBackend:
 
 
 _WRITES = "ledger_writes"
+
+
+def _count(backend: Backend, _connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    backend.connections += 1
 
 
 def _set_up_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

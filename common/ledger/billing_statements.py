@@ -129,10 +129,14 @@ ATTEMPT = (
 )
 
 # What came back from a call. What evidence has seen stands: a late answer may make a verdict surer, never take "acted"
-# back.
+# back. The number alone does not tell which call it is: a restored ledger gives out anew the numbers that it has lost.
 ANSWERED = (
     update(attempts)
-    .where(attempts.c.id == bindparam("attempt"))
+    .where(
+        attempts.c.id == bindparam("attempt"),
+        attempts.c.billing == bindparam("of_billing"),
+        attempts.c.called_at == bindparam("called"),
+    )
     .values(
         answered_at=NOW,
         http_status=bindparam("status_code"),
@@ -167,6 +171,7 @@ VERDICT = (
         .scalar_subquery()
     )
     .values(verdict=bindparam("new_verdict"), note=bindparam("new_note"))
+    .returning(attempts.c.stood)
 )
 
 # From the state that was read to another; a claim ends with it. No row changed: it was not in that state any more.

@@ -91,7 +91,7 @@ async def claim(
                 )
             ).scalar_one()
         )
-        audit.record(
+        mark = audit.record(
             connection,
             ledger,
             by,
@@ -119,7 +119,7 @@ async def claim(
             lease_until=taken.lease_until,
             changed_at=taken.called_at,
         )
-        return Claim(claimed, policy, attempt, token, held_until)
+        return Claim(claimed, policy, attempt, token, held_until, mark)
 
     return await ledger.transact(work)
 

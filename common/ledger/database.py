@@ -56,12 +56,19 @@ class Ledger:
     Parameters:
       backend: made by `open_ledger`.
       clock: its shift moves what counts as now; the instant itself is the database's.
+      where: the database in words, for whoever must be told of it.
     """
 
-    def __init__(self, backend: Backend, clock: Clock) -> None:
+    def __init__(self, backend: Backend, clock: Clock, where: str) -> None:
         self._backend = backend
         self.clock = clock
+        self.where = where
         self.is_sqlite = isinstance(backend, SqliteBackend)
+
+    @property
+    def connections(self) -> int:
+        """How many connections have been made so far. Behind one and the same, a database never goes back in time."""
+        return self._backend.connections
 
     @property
     def shift(self) -> dict[str, int]:
@@ -124,7 +131,7 @@ async def open_ledger(url: str | None, data_dir: Path, clock: Clock, *, migrate:
     """
     address = _address(url, data_dir)
     where = _where(address)
-    ledger = Ledger(_backend(address), clock)
+    ledger = Ledger(_backend(address), clock, where)
     try:
         if migrate:
             await ledger.transact(partial(_migrate, where=where))

@@ -14,8 +14,10 @@ from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger.billing_rows import billing_of
 from common.ledger.database import Ledger
 from common.ledger.records import Billing
+from common.ledger.restoring import RESTORED
 from common.ledger.schema import IS_OPEN, attempts, audit, billings, contracts, invoices, tenants, word
 from common.ledger.tenants import HISTORY_NOTED
+from common.rules.reconciliation import Lost
 from common.rules.states import Step
 
 
@@ -103,6 +105,19 @@ async def covered_to(ledger: Ledger, tenant: TenantId) -> dict[ContractNumber, d
     ).subquery()
     statement = select(parts.c.number, func.max(parts.c.last).label("last")).group_by(parts.c.number)
     return {row.number: row.last for row in await ledger.fetch(statement)}
+
+
+async def lost(ledger: Ledger, tenant: TenantId) -> list[Lost]:
+    """The times that the ledger has lost, each time that it was restored from an older copy."""
+    said = (
+        select(audit.c.at, audit.c.after)
+        .where(audit.c.tenant == tenant, audit.c.action == RESTORED)
+        .order_by(audit.c.id)
+    )
+    return [
+        Lost(datetime.fromisoformat(row.after["ended_at"]), row.at, InvoiceNumber(row.after["newest_invoice"]))
+        for row in await ledger.fetch(said)
+    ]
 
 
 def _in_question(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from common.ids import AttemptId, BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.rules.periods import Period
@@ -132,6 +132,17 @@ class Billing:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """An entry of the audit trail, as it is known outside the ledger: by it an older copy of the ledger is found out.
+
+    The instant belongs to it since a restored ledger on SQLite gives the numbers that it has lost to other entries.
+    """
+
+    id: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One call with an effect, and what came back."""
 
@@ -150,6 +161,9 @@ class Attempt:
     verdict: AttemptVerdict | None
     """`None`: nobody knows yet whether Fortnox acted."""
     note: str
+    stood: Mapping[str, Any] | None = None
+    """The ledger was found to be an older copy (`restoring`): besides this call, or instead of one, there may have been
+    others that it has lost. How the billing stood in it, and stands again if none was ever made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +177,8 @@ class Claim:
     token: str
     held_until: float
     """`boottime()` seconds until which the lease surely holds: after that, the call must not leave."""
+    mark: Mark
+    """The claim in the audit trail: a ledger that lacks it is too old to be worked with."""
 
 
 @dataclass(frozen=True, slots=True)

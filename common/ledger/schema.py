@@ -76,6 +76,8 @@ bureau = Table(
     metadata,
     Column("id", Integer, CheckConstraint("id = 1", name="one"), primary_key=True, autoincrement=False),
     Column("paused", Boolean, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("restored_at", Instant),
 )
 
 tenants = Table(
@@ -279,6 +281,7 @@ attempts = Table(
         CheckConstraint("verdict IN ('acted', 'rejected', 'not_sent', 'absent')", name="verdict"),
     ),
     Column("note", Text, nullable=False, server_default=""),
+    Column("stood", Facts),
     Index("ix_attempts_billing", "billing", "step"),
     Index(
         "uq_attempts_open",

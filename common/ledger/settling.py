@@ -30,6 +30,7 @@ from common.ledger.outcomes import (
     Void,
 )
 from common.ledger.records import AttemptVerdict, Billing, Claim
+from common.ledger.restoring import stood_again
 from common.ledger.transitions import fits, land
 from common.rules.reasons import REASONS, Reason, Scope
 from common.rules.states import UNRESOLVED, Status, Step
@@ -63,6 +64,8 @@ async def settle(ledger: Ledger, claim: Claim, answer: Answer, to: Outcome) -> b
                 ANSWERED,
                 {
                     "attempt": claim.attempt,
+                    "of_billing": claim.billing.id,
+                    "called": claim.billing.called_at,
                     "status_code": answer.http_status,
                     "fortnox_code": answer.code,
                     "said": answer.message,
@@ -72,8 +75,11 @@ async def settle(ledger: Ledger, claim: Claim, answer: Answer, to: Outcome) -> b
                     **ledger.shift,
                 },
             )
-        ).one()
+        ).one_or_none()
         current = billing_of(row)
+        if stored is None:
+            # The claim was lost with the newer part of a ledger that was restored: evidence looks for what it did.
+            return False
         if row.token == claim.token and current.status is Status.CLAIMED and current.step is step:
             _apply(connection, ledger, row, current, to, stored.claimed_by, proves=answer.verdict == "acted")
             return True
@@ -149,7 +155,10 @@ async def resolve(
             return False
         if verdict is not None:
             facts = {"of_billing": billing, "at_step": step.value, "new_verdict": verdict, "new_note": note}
-            connection.execute(VERDICT, facts)
+            judged = connection.execute(VERDICT, facts).one_or_none()
+            if judged is not None and judged.stood is not None and isinstance(to, Again):
+                _stand_again(connection, ledger, row, current, judged.stood, by, note)
+                return True
         elif row.open_attempt and not isinstance(to, Seek | Doubt | Void):
             raise ValueError(f"billing {billing} cannot leave doubt while nobody says what became of its call")
         _apply(connection, ledger, row, current, to, by, proves=verdict == "acted", note=note)
@@ -222,6 +231,23 @@ def _apply(
     if row.is_probe and proves and isinstance(to, Made | Booked | Delivered | Seek):
         blocks.clear_probed(connection, ledger, billing.id, by)
     elif row.is_probe and (landing.step, landing.status) not in _STILL_PROBING[billing.step]:
+        blocks.release_probe(connection, billing.id)
+
+
+def _stand_again(
+    connection: Connection,
+    ledger: Ledger,
+    row: Row[Any],
+    billing: Billing,
+    stood: Mapping[str, Any],
+    by: str,
+    note: str,
+) -> None:
+    """The call that an old ledger may have lost was never made: the billing stands as it did there, and not freer."""
+    now = instant_of(row.now)
+    landing = stood_again(billing, stood, now, blocked=row.blocked)
+    change(connection, ledger, billing, landing, by, "stood_again", now, note=note)
+    if row.is_probe and landing.status is not Status.WAITING:
         blocks.release_probe(connection, billing.id)
 
 

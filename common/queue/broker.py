@@ -137,6 +137,10 @@ class DoorbellBroker(RedisBroker):
         """Show that this process is alive. Fetching does it too, but a process whose hands are full does not fetch."""
         self.client.zadd(layout.heartbeats(self.namespace), {self.broker_id: current_millis()})
 
+    def leave(self) -> None:
+        """Show that this process is about to end: the next maintenance takes it for dead."""
+        self.client.zadd(layout.heartbeats(self.namespace), {self.broker_id: 0})
+
 
 class _DoorbellConsumer(Consumer):
     """Fetches from one queue, in one thread; the worker threads call `ack` and `nack`."""
@@ -283,6 +287,9 @@ class _Listener(Middleware):
         self._broker.stopping = True
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        # Not among the living any more: what it has left over, if anything, is anybody's at once.
+        with contextlib.suppress(redis.RedisError):
+            self._broker.leave()
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()

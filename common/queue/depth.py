@@ -12,6 +12,7 @@ from datetime import timedelta
 from redis.asyncio import Redis
 
 from common.queue import layout
+from common.queue.broker import HEARTBEAT_TIMEOUT
 from common.queue.messages import POOLS
 
 
@@ -60,6 +61,17 @@ async def depths(
         QueueDepth(queue, ready, max(kept - ready, 0), delayed, dead, _age(oldest, now) if ready else None)
         for queue, (ready, kept, delayed, dead, oldest) in zip(queues, measures, strict=True)
     ]
+
+
+async def workers_alive(redis: Redis, namespace: str = layout.NAMESPACE) -> int:
+    """How many worker processes have given a sign of life within the broker's `HEARTBEAT_TIMEOUT`.
+
+    Raises:
+      redis.RedisError: Redis did not answer.
+    """
+    seconds, _ = await redis.time()
+    oldest = (seconds - HEARTBEAT_TIMEOUT.total_seconds()) * 1000
+    return int(await redis.zcount(layout.heartbeats(namespace), oldest, "+inf"))
 
 
 # KEYS: waiting list, bodies, delayed bodies, dead letters. A body stays from enqueue to settlement, so bodies minus

@@ -5,7 +5,8 @@ names from here. Nothing here talks to Redis.
 """
 
 NAMESPACE = "dramatiq"
-"""The prefix of all keys of the broker. The governor and the tokens live under other prefixes, in another database."""
+"""The prefix of all keys of the broker. The governor, the tokens and what is known of the ledger's history
+(`common/high_water.py`) live under other prefixes, in another database."""
 
 
 def waiting(queue: str, namespace: str = NAMESPACE) -> str:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from common.rules.periods import Period, add_months
 from common.rules.policy import Policy
 
-_SWEDEN = ZoneInfo("Europe/Stockholm")
+STOCKHOLM = ZoneInfo("Europe/Stockholm")
 _MONTHS_AWAY = {"before": -1, "same": 0, "after": 1}
 
 
@@ -60,6 +60,6 @@ def deliver_not_before(policy: Policy, now: datetime) -> datetime | None:
         raise ValueError("now must be an aware datetime")
     if policy.deliver_from == "any":
         return None
-    today = now.astimezone(_SWEDEN).date()
-    opens = datetime.combine(today, policy.deliver_from, tzinfo=_SWEDEN).astimezone(UTC)
+    today = now.astimezone(STOCKHOLM).date()
+    opens = datetime.combine(today, policy.deliver_from, tzinfo=STOCKHOLM).astimezone(UTC)
     return opens if now < opens else None

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     # In doubt: Fortnox is being looked at.
     NO_ANSWER = "no_answer"
     NUMBER_UNKNOWN = "number_unknown"
+    OLD_LEDGER = "old_ledger"
 
     # Waiting again: passes by itself.
     THROTTLED = "throttled"
@@ -290,6 +291,12 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             Scope.BILLING,
             "Fortnox made the invoice, but has not said which number it has",
             "Wait while the invoice is looked up; do not create it by hand.",
+        ),
+        Reason.OLD_LEDGER: Entry(
+            Scope.BILLING,
+            "The ledger was restored from an older copy, so this may have been done already without its knowing",
+            "Wait while Fortnox is searched for the effect; do not repeat it by hand. What was never sent only you can"
+            " say.",
         ),
         Reason.THROTTLED: Entry(
             Scope.BILLING, "Fortnox asked us to slow down for this company", "Nothing: it is tried again by itself."

@@ -7,13 +7,14 @@ never guesses in favour of the product: what it cannot explain is a finding, and
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
 
 from common.ids import BillingId, ContractNumber, InvoiceNumber
 from common.rules import due
+from common.rules.due import STOCKHOLM
 from common.rules.periods import Period
 from common.rules.plan import HOLDS, Verdict
 from common.rules.reasons import REASONS, Reason, explain
@@ -106,6 +107,21 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """The time that the ledger lost when it was restored from an older copy."""
+
+    since: datetime
+    until: datetime
+    above: InvoiceNumber
+    """The newest invoice of the company that the copy knew."""
+
+    def made(self, invoice: InvoiceSeen) -> bool:
+        """Whether the invoice may have been made in that time."""
+        last = self.until.astimezone(STOCKHOLM).date()
+        return invoice.number > self.above and (invoice.invoice_date is None or invoice.invoice_date <= last)
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One period, or one invoice, and what is known of it."""
 
@@ -146,6 +162,7 @@ class _Case:
     verdicts: Mapping[ContractNumber, Verdict]
     stops: Mapping[Step, Stop]
     covered_to: Mapping[ContractNumber, date]
+    lost: Sequence[Lost]
     owners: dict[InvoiceNumber, BillingSeen] = field(default_factory=dict)
     live: dict[tuple[ContractNumber, Period], list[InvoiceSeen]] = field(default_factory=dict)
     told: set[InvoiceNumber] = field(default_factory=set)
@@ -160,6 +177,7 @@ def reconcile(
     verdicts: Iterable[Verdict],
     stops: Mapping[Step, Stop],
     covered_to: Mapping[ContractNumber, date],
+    lost: Sequence[Lost] = (),
 ) -> list[Line]:
     """A line for each period that was due by `day`, and for each live contract invoice that no billing has.
 
@@ -171,6 +189,7 @@ def reconcile(
       verdicts: what the plan of `day` says of each contract of the company.
       stops: the steps that are stopped for the whole company.
       covered_to: the last day that a billing or an invoice of the contract covers before the period it shows.
+      lost: what times the ledger knows nothing of.
     """
     case = _Case(
         day,
@@ -179,6 +198,7 @@ def reconcile(
         {one.contract.number: one for one in verdicts if not one.preview},
         stops,
         covered_to,
+        lost,
     )
     case.owners = {one.invoice: one for one in billings if one.invoice is not None}
     for invoice in sorted(case.by_number.values(), key=lambda one: one.number):
@@ -515,8 +535,7 @@ def _made_by_hand(case: _Case) -> Iterator[Line]:
             why = f"Invoice {invoice.number} is a contract's, does not say of which {what}, and is nobody's here."
             cure = "Look at it in Fortnox, and see that no period is invoiced twice."
         else:
-            why = f"Invoice {invoice.number} of this period was made by a person, not from here."
-            cure = "See in Fortnox that it is booked and sent as it is to be; cancel it there if it was a mistake."
+            why, cure = _by_whom(case, invoice)
         if still is not None:
             why = f"{why} {REASONS[still].title}."
         yield Line(
@@ -564,6 +583,26 @@ def unreadable_contract(number: str, error: str) -> Line:
         REASONS[Reason.UNREADABLE].cure,
         Reason.UNREADABLE,
     )
+
+
+def _by_whom(case: _Case, invoice: InvoiceSeen) -> tuple[str, str]:
+    """Who made an invoice that is nobody's in the ledger, and what to do about it."""
+    lost = next((one for one in case.lost if one.made(invoice)), None)
+    if lost is None:
+        return (
+            f"Invoice {invoice.number} of this period was made by a person, not from here.",
+            "See in Fortnox that it is booked and sent as it is to be; cancel it there if it was a mistake.",
+        )
+    return (
+        f"Invoice {invoice.number} of this period was made in the time that the ledger lost when it was restored from"
+        f" an older copy ({_minute(lost.since)} to {_minute(lost.until)}): from here, or by a person.",
+        "See in Fortnox that it is booked and sent as it is to be. If the contract's next period is held because of it,"
+        " approve that one.",
+    )
+
+
+def _minute(instant: datetime) -> str:
+    return f"{instant.astimezone(STOCKHOLM):%Y-%m-%d %H:%M}"
 
 
 # Lines ----------------------------------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ async def set_up(home: Path, database: Database, token_life: int) -> AsyncIterat
         settings = _settings(environment)
         if cluster is not None:
             await _make_database(cluster.url)
-        await prepare_ledger(settings)
+        await prepare_ledger(settings, valkey.url)
         stage = Stage(home, settings, valkey, sandbox, cluster, environment)
         stack.callback(stage.end_all)
         yield stage

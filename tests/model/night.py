@@ -300,7 +300,8 @@ class Night:
         runtime = self.stage.runtime
         tenant = await tenants.get(runtime.ledger, self.tenant)
         assert tenant is not None
-        await Producer(runtime.settings, runtime.ledger, runtime.redis, runtime.fortnox).pass_over(tenant)
+        producer = Producer(runtime.settings, runtime.ledger, runtime.redis, runtime.fortnox, runtime.high_water)
+        await producer.pass_over(tenant)
         self._tell(f"the producer has planned: {[_told(one) for one in await self.billings()]}")
 
     # What disturbs it -------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from common import clock as clocks
 from common.clock import STOCKHOLM
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
+from common.high_water import HighWater
 from common.ids import BillingId, TenantId
 from common.ledger import billings, claims
 from common.ledger.backends import SqliteBackend
@@ -303,7 +304,8 @@ async def open_stage(database_url: str, redis_url: str, data_dir: Path) -> Async
     do_not_wait_for_the_disk(ledger)
     client, slots = connect_async(redis_url), governor_redis(redis_url)
     fortnox = await Fortnox.open(settings, slots)
-    runtime = Runtime(settings, ledger, client, slots, fortnox, "worker")
+    high_water = HighWater(ledger, slots, data_dir)
+    runtime = Runtime(settings, ledger, client, slots, fortnox, high_water, "worker")
     async with aiohttp.ClientSession(running.url) as admin:
         stage = Stage(runtime, Sandbox(running.url, world, running, admin))
         with _patched(stage):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from redis.exceptions import RedisError
 
 from avtalsmotor.cli.actions import figures, matters, pausing, stopped
+from avtalsmotor.cli.actions.ledger import high_water_of
 from avtalsmotor.cli.actions.matters import Matter
 from avtalsmotor.cli.actions.stopped import Stop
 from avtalsmotor.cli.actions.tenants import mode_of
@@ -15,7 +16,7 @@ from avtalsmotor.cli.printing import Column, Row, age, count, heading, minute, p
 from avtalsmotor.cli.session import data_directory, open_session, running_redis
 from common.ids import BillingId, ContractNumber, TenantId
 from common.ledger import billings, pauses, policies, tenants
-from common.ledger.database import Ledger
+from common.ledger.database import Ledger, LedgerError
 from common.ledger.pauses import Pause
 from common.ledger.records import Billing, Tenant
 from common.queue.connections import connect_async
@@ -76,12 +77,14 @@ async def status(as_json: bool) -> None:
         items = await needing_a_person(ledger, names, stops)
         besides = await matters.read(ledger, {stop.block.tenant for stop in stops if stop.block.step is None})
         queues, why_not = await _queues(settings)
+        unusable = await _why_unusable(settings, ledger)
     unread = _unread(companies, stops, now, timedelta(seconds=settings.poll_interval) * _POLLS_MISSED)
     of_bureau = [one for one in paused if one.level == "bureau"]
     modes = {company.id: mode_of(company, book.policy_of(company.id)) for company in companies}
     if as_json:
         print_json(
             {
+                "ledger_unusable": unusable,
                 "bureau_paused": bool(of_bureau),
                 "pauses": [pausing.as_dict(one) for one in paused],
                 "companies": [
@@ -105,6 +108,9 @@ async def status(as_json: bool) -> None:
             }
         )
         return
+    if unusable is not None:
+        say(f"NOTHING IS DONE WITH THIS LEDGER. {unusable}")
+        say()
     for pause in of_bureau:
         say(f"EVERYTHING IS PAUSED {pausing.told(pause)}")
         say("Nothing is called for any company until: avtalsmotor resume")
@@ -171,6 +177,18 @@ def _stop(stop: Stop, concerned: Sequence[Billing], names: Mapping[TenantId, str
 
 def _numbers(concerned: Sequence[Billing]) -> tuple[list[BillingId], list[ContractNumber]]:
     return [one.id for one in concerned], [one.contract for one in concerned]
+
+
+async def _why_unusable(settings: Settings, ledger: Ledger) -> str | None:
+    """Why no producer and no worker works with the ledger, if that is so: it is an older copy."""
+    async with high_water_of(settings, ledger) as high_water:
+        try:
+            await high_water.check()
+        except LedgerError as error:
+            return str(error)
+        except (RedisError, OSError):
+            return None  # told with the queues
+    return None
 
 
 async def _queues(settings: Settings) -> tuple[Sequence[QueueDepth], str | None]:
