@@ -1,11 +1,13 @@
 """Turns what was read of Fortnox into what the ledger mirrors. Pure; the one place that knows both vocabularies."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
 from common.fortnox import models
 from common.fortnox.client import Read
 from common.ids import TenantId
+from common.ledger.customers import Customer
 from common.ledger.records import Contract, Invoice
 from common.rules.periods import Period
 from common.rules.plan import ContractView
@@ -28,7 +30,9 @@ def single_contract(tenant: TenantId, contract: models.Contract, read_at: dateti
     """A contract read by itself or answered by a call; it has no `Status`, only `Active` (API notes 1.3)."""
     spent = contract.invoices_remaining == 0 and not contract.continuous
     status = "INACTIVE" if contract.active is False else "FINISHED" if spent else "ACTIVE"
-    return _contract(tenant, contract, status, contract.invoices_remaining, read_at)
+    row = _contract(tenant, contract, status, contract.invoices_remaining, read_at)
+    # Whether an invoice takes over the address of its contract is not known (API notes, questions 2).
+    return replace(row, view=replace(row.view, email_to=contract.email_information.email_address_to))
 
 
 def _contract(
@@ -104,6 +108,31 @@ def listed_invoice(tenant: TenantId, read: Read[models.InvoiceItem], listed_at: 
         cancelled=bool(item.cancelled),
         nox_finans=bool(item.nox_finans),
         listed_at=listed_at,
+    )
+
+
+def listed_customer(tenant: TenantId, read: Read[models.Customer]) -> Customer:
+    """A row of the customer list, which does not tell the e-mail address for invoices."""
+    return _customer(tenant, read.value, read.read_at)
+
+
+def single_customer(tenant: TenantId, card: models.Customer, read_at: datetime) -> Customer:
+    """A customer's card."""
+    return replace(_customer(tenant, card, read_at), email_invoice=card.email_invoice)
+
+
+def _customer(tenant: TenantId, read: models.Customer, read_at: datetime) -> Customer:
+    return Customer(
+        tenant=tenant,
+        number=read.customer_number,
+        name=read.name,
+        email=read.email,
+        address1=read.address1,
+        zip_code=read.zip_code,
+        city=read.city,
+        country_code=read.country_code,
+        currency=read.currency,
+        read_at=read_at,
     )
 
 

@@ -3,12 +3,12 @@
 `plan` on the command line and the producer take this one way, so that the preview is what happens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 import structlog
 
-from common.ids import TenantId
+from common.ids import ContractNumber, TenantId
 from common.ledger import planning
 from common.ledger.database import Ledger
 from common.ledger.records import Billing
@@ -23,9 +23,23 @@ async def verdicts(ledger: Ledger, tenant: TenantId | None, today: date, days: i
     return list(plan(views.contracts, views.facts, today, days))
 
 
-async def insert_due(ledger: Ledger, tenant: TenantId | None, today: date, by: str) -> Sequence[Billing]:
-    """Plans, and inserts the billings of what is due or held. What is there already stays as it is."""
-    decided = [one for one in await verdicts(ledger, tenant, today) if one.outcome != "none"]
+async def insert_due(
+    ledger: Ledger,
+    tenant: TenantId | None,
+    today: date,
+    by: str,
+    but_for: Collection[ContractNumber] = (),
+) -> Sequence[Billing]:
+    """Plans, and inserts the billings of what is due or held. What is there already stays as it is.
+
+    Parameters:
+      but_for: the contracts of the company of which something is still to be read before.
+    """
+    decided = [
+        one
+        for one in await verdicts(ledger, tenant, today)
+        if one.outcome != "none" and one.contract.number not in but_for
+    ]
     inserted = await planning.insert(ledger, decided, by)
     if inserted:
         log.info("billings_inserted", tenant=tenant, billings=len(inserted))

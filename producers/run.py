@@ -30,6 +30,7 @@ from common.queue.outbox import QueueUnreachable
 from common.rules.reasons import REASONS, Reason, Scope, of_refusal
 from common.rules.states import Step
 from common.settings import Settings
+from producers import recipients
 from producers.contracts import poll
 from producers.corrections import see as see_corrections
 from producers.feeder import Feeder
@@ -133,7 +134,9 @@ class Producer:
         today = self._ledger.clock.today()
         if self._planned_on is not None and today > self._planned_on:
             for tenant in everybody:
-                await insert_due(self._ledger, tenant.id, today, BY)
+                about = await recipients.concerned(self._ledger, tenant.id)
+                left_out = await recipients.unsure(self._ledger, tenant.id, about)
+                await insert_due(self._ledger, tenant.id, today, BY, but_for=left_out)
                 self._next_poll[tenant.id] = 0.0
             self._wake.set()
         self._planned_on = today
@@ -161,9 +164,21 @@ class Producer:
         self._listed_at[tenant.id] = started
         await self._clear_read_blocks(tenant.id)
         await explain(self._ledger, tenant.id, rows)
-        await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
-        if await see_corrections(self._ledger, self._fortnox, tenant.id):
+        if await self._plan(tenant.id) or await see_corrections(self._ledger, self._fortnox, tenant.id):
             await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
+
+    async def _plan(self, tenant: TenantId) -> bool:
+        """Inserts what is due, but for what is still to be read; and reads that. Returns whether anything was read."""
+        about = await recipients.concerned(self._ledger, tenant)
+        left_out = await recipients.unsure(self._ledger, tenant, about)
+        await insert_due(self._ledger, tenant, self._ledger.clock.today(), BY, but_for=left_out)
+        self._wake.set()
+        try:
+            return await recipients.learn(self._ledger, self._fortnox, tenant, about)
+        except (errors.FortnoxError, errors.NotSent) as error:
+            # What is not known is not held against a contract.
+            log.warning("recipients_not_read", tenant=tenant, error=str(error))
+            return True
 
     def _list_again(self, tenant: TenantId, at: float) -> None:
         """Lists the tenant's contracts then, or before if that is planned."""

@@ -469,9 +469,7 @@ class _Author:
         return trouble
 
     def _undeliverable(self, reason: Reason | None, wishes: Wishes) -> bool:
-        if wishes.deliver == "email":
-            return reason in (Reason.CUSTOMER_WITHOUT_EMAIL, Reason.NO_BANK_DETAILS)
-        return wishes.deliver == "finance" and reason is Reason.CUSTOMER_WITHOUT_CITY
+        return wishes.deliver == "email" and reason is Reason.NO_BANK_DETAILS
 
     def _at(self, day: date, hour: int) -> datetime:
         """An instant of that day's working hours; of today its first, so that the hour of seeding changes nothing."""

@@ -34,10 +34,10 @@ class Reason(StrEnum):
 
 
 SENTENCES: Final[dict[Reason, str]] = {
-    Reason.CUSTOMER_WITHOUT_EMAIL: "The customer has no e-mail address: the invoice is made, and booked where that is "
-    "wished, but not sent.",
-    Reason.CUSTOMER_WITHOUT_CITY: "The customer's address has no city, which Fakturatjänster requires: the invoice is "
-    "made and booked, but not handed over.",
+    Reason.CUSTOMER_WITHOUT_EMAIL: "The customer has no e-mail address, and the invoice is to be e-mailed: it waits "
+    "for a person, and no invoice is made.",
+    Reason.CUSTOMER_WITHOUT_CITY: "The customer's address has no city, which Fakturatjänster requires: it waits for a "
+    "person, and no invoice is made.",
     Reason.NO_BANK_DETAILS: "The company has no bank details, without which Fortnox sends no e-mail: invoices are made "
     "and booked, but none is sent.",
     Reason.CASH_METHOD: "The company uses the cash method, where an invoice is booked when it is paid: bookkeeping is "
@@ -58,6 +58,8 @@ SENTENCES: Final[dict[Reason, str]] = {
 
 NOT_MADE: Final = frozenset(
     {
+        Reason.CUSTOMER_WITHOUT_EMAIL,
+        Reason.CUSTOMER_WITHOUT_CITY,
         Reason.ZERO_TOTAL,
         Reason.MISSED_INTERVALS,
         Reason.PERIOD_LENGTH,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from common.ids import ContractNumber, TenantId
@@ -66,6 +66,14 @@ async def of_tenant(ledger: Ledger, tenant: TenantId | None = None) -> list[Cont
     return [contract_of(row) for row in await ledger.fetch(select_contracts(tenant))]
 
 
+async def own_addresses_read_at(ledger: Ledger, tenant: TenantId) -> dict[ContractNumber, datetime]:
+    """When the company's contracts were last read by themselves, which alone tells their own e-mail address."""
+    statement = select(contracts.c.number, contracts.c.email_read_at).where(
+        contracts.c.tenant == tenant, contracts.c.email_read_at.is_not(None)
+    )
+    return {row.number: row.email_read_at for row in await ledger.fetch(statement)}
+
+
 def select_contracts(tenant: TenantId | None) -> Select[Any]:
     """The statement whose rows `contract_of` reads."""
     return _EVERY if tenant is None else _EVERY.where(contracts.c.tenant == tenant)
@@ -99,6 +107,7 @@ def view_of(row: Row[Any], read_at: datetime | None = None) -> ContractView:
         template=row.template,
         paused=bool(row.stopped),
         read_at=read_at,
+        email_to=row.email_to,
     )
 
 
@@ -124,15 +133,20 @@ def _values_of(tenant: TenantId, row: Contract) -> dict[str, Any]:
         "currency": view.currency,
         "template": view.template,
         "read_at": row.read_at,
+        "email_to": view.email_to,
+        "email_read_at": None if view.email_to is None else row.read_at,
     }
 
 
 def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
     new = insert.excluded
-    read = [column.name for column in contracts.c if column.name not in ("tenant", "number", "paused")]
+    own_address = ("email_to", "email_read_at")
+    read = [column.name for column in contracts.c if column.name not in ("tenant", "number", "paused", *own_address)]
+    # A list does not tell it, and takes nothing away.
+    kept = {name: func.coalesce(new[name], contracts.c[name]) for name in own_address}
     return insert.on_conflict_do_update(
         index_elements=["tenant", "number"],
-        set_={name: new[name] for name in read},
+        set_={name: new[name] for name in read} | kept,
         where=contracts.c.read_at <= new.read_at,
     )
 

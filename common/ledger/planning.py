@@ -5,7 +5,7 @@ Inserts the period that the contract shows now and no other; what the ledger has
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from common.clock import STOCKHOLM
 from common.ids import ContractNumber, TenantId
-from common.ledger import audit, policies
+from common.ledger import audit, customers, policies
 from common.ledger.billing_rows import BILLED, billed_of, billing_of, is_last_word, newest_of_each
 from common.ledger.contracts import select_contracts, view_of
 from common.ledger.database import NOW, Ledger, instant_of
@@ -55,7 +55,10 @@ def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None)
     history = _HISTORY[ledger.is_sqlite]
     if tenant is not None:
         history = history.where(contracts.c.tenant == tenant)
-    facts = {row.id: tenant_of(row).facts for row in connection.execute(of_tenants)}
+    lacking = customers.lacking(connection, tenant)
+    facts = {
+        row.id: replace(tenant_of(row).facts, lacking=lacking.get(row.id, {})) for row in connection.execute(of_tenants)
+    }
     book = policies.read(connection, tenant)
     seen = [view_of(row, row.read_at) for row in connection.execute(select_contracts(tenant))]
     billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)

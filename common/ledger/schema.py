@@ -93,6 +93,8 @@ tenants = Table(
     Column("listed_at", Instant),
     Column("newest_invoice", BigInteger),
     Column("creates_proven", Boolean, nullable=False, server_default=text("false")),
+    Column("customers_at", Instant),
+    Column("customers_known", Boolean, nullable=False, server_default=text("false")),
 )
 
 policies = Table(
@@ -126,8 +128,26 @@ contracts = Table(
     Column("total", Money),
     Column("currency", Text, nullable=False),
     Column("template", Text),
+    Column("email_to", Text),
+    Column("email_read_at", Instant),
     Column("read_at", Instant, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
+)
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("number", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("email_invoice", Text),
+    Column("address1", Text, nullable=False),
+    Column("zip_code", Text, nullable=False),
+    Column("city", Text, nullable=False),
+    Column("country_code", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("read_at", Instant, nullable=False),
 )
 
 unreadable_contracts = Table(

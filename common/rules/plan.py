@@ -5,7 +5,7 @@ plans a period that the contract does not show now, save as a preview.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -32,6 +32,7 @@ HOLDS: frozenset[Reason] = frozenset(
         Reason.PERIOD_LOCKED,
         Reason.YEAR_MISSING,
         Reason.DELIVERY_UNSUPPORTED,
+        Reason.RECIPIENT_MISSING,
     }
 )
 """The verdicts that hold a billing for a person's yes."""
@@ -62,6 +63,8 @@ class ContractView:
     """By a person, at the level of the contract, the company or the bureau."""
     read_at: datetime | None = None
     """When the request began that showed it so."""
+    email_to: str | None = None
+    """The contract's own e-mail address for its invoices, "" for none; `None`: not known, as lists do not tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,16 @@ def is_skipped_uninvoiced(billing: BilledView) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacks:
+    """What a customer's card is known to lack."""
+
+    email: bool
+    """Neither an e-mail address for invoices nor another one."""
+    address: tuple[str, ...]
+    """Of name, address, zip code and city, those that are missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class TenantFacts:
     """What a company's bookkeeping allows; `None` = nothing locked, or years not known."""
 
@@ -96,6 +109,8 @@ class TenantFacts:
     years: tuple[Period, ...] | None = None
     cash: bool = False
     """The cash method (kontantmetoden): invoices are booked when they are paid, so that none is bookkept here."""
+    lacking: Mapping[str, Lacks] = field(default_factory=dict)
+    """By their numbers, the customers that are known to lack something."""
 
 
 class Verdict(NamedTuple):
@@ -159,6 +174,7 @@ def plan(
       period_locked        it is to be bookkept, and the invoice date is locked
       year_missing         it is to be bookkept, and no financial year has the invoice date
       delivery_unsupported the way of delivery cannot be gone, or lacks what it needs
+      recipient_missing    the customer is known to lack the address that it needs, and so is the contract
       due                  none of these
 
     A company with the cash method is planned as if nobody had wished for bookkeeping (design, section 7).
@@ -291,6 +307,7 @@ def _judged(case: _Case, *, preview: bool) -> Verdict:
         or _amount_hold(case, live)
         or _bookkeeping_hold(case, dated)
         or _delivery_hold(case)
+        or _recipient_hold(case)
         or (Reason.DUE, {})
     )
     if case.policy.mode == "proposal":
@@ -391,6 +408,19 @@ def _delivery_hold(case: _Case) -> _Hold | None:
         return Reason.DELIVERY_UNSUPPORTED, {"deliver": deliver.value, "currency": currency, "needs": "SEK"}
     if deliver is Delivery.FINANCE and not case.policy.bookkeep:
         return Reason.DELIVERY_UNSUPPORTED, {"deliver": deliver.value, "needs": "bookkeep"}
+    return None
+
+
+def _recipient_hold(case: _Case) -> _Hold | None:
+    """Whether the invoice would reach nobody: Fakturatjänster takes no half address (API notes 3)."""
+    lacks = case.facts.lacking.get(case.contract.customer_number)
+    if lacks is None:
+        return None
+    told = {"customer": case.contract.customer_number}
+    if case.policy.deliver is Delivery.EMAIL and lacks.email and case.contract.email_to == "":
+        return Reason.RECIPIENT_MISSING, {**told, "missing": "e-mail address"}
+    if case.policy.deliver is Delivery.FINANCE and lacks.address:
+        return Reason.RECIPIENT_MISSING, {**told, "missing": ", ".join(lacks.address)}
     return None
 
 

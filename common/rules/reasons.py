@@ -50,10 +50,10 @@ class Reason(StrEnum):
     INVOICE_CHANGED = "invoice_changed"
     HANDMADE = "handmade"
     SENT_BEFORE = "sent_before"
+    RECIPIENT_MISSING = "recipient_missing"
 
     # Parked: something must be mended.
     REFUSED = "refused"
-    RECIPIENT_MISSING = "recipient_missing"
     BANK_DETAILS_MISSING = "bank_details_missing"
     LICENCE_MISSING = "licence_missing"
     SCOPE_MISSING = "scope_missing"
@@ -83,7 +83,9 @@ class Reason(StrEnum):
     CREDITED = "credited"
 
 
-PASSING: frozenset[Reason] = frozenset({Reason.ONE_A_DAY, Reason.PERIOD_LOCKED, Reason.YEAR_MISSING})
+PASSING: frozenset[Reason] = frozenset(
+    {Reason.ONE_A_DAY, Reason.PERIOD_LOCKED, Reason.YEAR_MISSING, Reason.RECIPIENT_MISSING}
+)
 """Reasons to hold that can pass without anybody deciding anything about the billing itself."""
 
 
@@ -219,7 +221,8 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
         Reason.RECIPIENT_MISSING: Entry(
             Scope.BILLING,
             "The customer lacks the address that this way of delivery needs",
-            "Enter the address on the customer and on the invoice in Fortnox, then retry the billing.",
+            "Enter what is missing on the customer's card in Fortnox. An invoice not made yet then goes by itself; on"
+            " one that is made, enter it too, and retry the billing.",
         ),
         Reason.BANK_DETAILS_MISSING: Entry(
             Scope.TENANT,

@@ -57,8 +57,10 @@ async def test_a_hand_over_whose_answer_is_lost_is_found_and_followed_until_it_i
 
 async def test_an_invoice_that_fakturatjanster_refuses_is_parked_alone(bureau: Bureau) -> None:
     bureau.at("2026-02-01 09:00")
-    await monthly(bureau, 2, deliver="finance")
-    bureau.company(BJORK).customers["2"].city = ""
+    await monthly(bureau, 2, deliver="finance", deliver_from="10:00")
+    await bureau.work()
+    next(one for one in bureau.company(BJORK).invoices.values() if one.contract_reference == 2).city = ""
+    bureau.at("2026-02-01 10:00")
     await bureau.work()
     assert bureau.books(BJORK) == [HANDED_OVER, "2 2026-02-01..2026-02-28 2026-02-01 125 booked"]
     assert await bureau.stands(BJORK, 2) == ["2 2026-02-01..2026-02-28 deliver parked refused"]

@@ -17,19 +17,19 @@ Key = tuple[int, int]
 
 NEEDS_A_PERSON = """
     Aktivitetshuset Gym & Hälsa AB: create held catch_up
-    Aktivitetshuset Gym & Hälsa AB: deliver parked recipient_missing
-    Fastighets AB Kvarnkullen: deliver parked recipient_missing
+    Aktivitetshuset Gym & Hälsa AB: create held recipient_missing
+    Fastighets AB Kvarnkullen: create held recipient_missing
     Förlaget Björkbladet AB: create held period_length
     Hisservice i Norrådal AB: deliver parked bank_details_missing
     Larmcentralen Västerbo AB: create held amount_zero
     Nordlunds IT-drift AB: create held amount_zero
     Nordlunds IT-drift AB: create held catch_up
     Nordlunds IT-drift AB: create held period_length
-    Nordlunds IT-drift AB: deliver parked recipient_missing
-    Rena Rum Städservice AB: deliver parked refused
+    Nordlunds IT-drift AB: create held recipient_missing
+    Rena Rum Städservice AB: create held recipient_missing
     Skyltverkstan i Åkerby AB: create held period_locked
+    Studio Sjöstad Webbyrå AB: create held recipient_missing
     Studio Sjöstad Webbyrå AB: create parked refused
-    Studio Sjöstad Webbyrå AB: deliver parked recipient_missing
 """
 
 
@@ -39,7 +39,7 @@ async def test_what_plan_prints_before_the_night_is_what_the_books_hold_after_it
     await bureau.work()
 
     to_bill = {key for key, one in planned.items() if one["outcome"] == "bill"}
-    assert len(to_bill) > 30
+    assert len(to_bill) > 25
     made = invoices_of_the_night(bureau)
     assert all(len(invoices) == 1 for invoices in made.values())
     # Nobody could foresee one: a list of contracts does not show that a contract has no rows.

@@ -17,6 +17,7 @@ from common.ledger.database import Ledger
 from common.ledger.records import Tenant
 from common.settings import Settings
 from producers.contracts import poll
+from producers.recipients import concerned, learn
 
 AT_ONCE = 16
 """Companies read at the same time."""
@@ -35,6 +36,7 @@ async def read_contracts(settings: Settings, ledger: Ledger, companies: Sequence
         async with turns:
             try:
                 await poll(ledger, fortnox, company)
+                await learn(ledger, fortnox, company.id, await concerned(ledger, company.id))
             except (FortnoxError, NotSent) as error:
                 return str(error)
         return None

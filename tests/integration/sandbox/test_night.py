@@ -75,6 +75,8 @@ class Bureau:
                 await self._invoice(tenant, contract["DocumentNumber"], wishes, today)
 
     async def _invoice(self, tenant: int, contract: str, wishes: dict[str, Any], today: date) -> None:
+        if not await self._would_arrive(tenant, contract, wishes["deliver"]):
+            return
         if await self.call(tenant, "PUT", f"contracts/{contract}/createinvoice?invoicedate={today}") is None:
             return
         newest = await self.call(tenant, "GET", "invoices?sortby=documentnumber&sortorder=descending&limit=1")
@@ -87,6 +89,16 @@ class Bureau:
         if wishes["deliver"] == "finance":
             order = {"InvoiceNumber": number, "SendMethod": "LETTER", "Service": "LEDGERBASE"}
             await self.call(tenant, "POST", "noxfinansinvoices", json={"NoxFinansInvoice": order})
+
+    async def _would_arrive(self, tenant: int, contract: str, way: str) -> bool:
+        """Whether an e-mail has somewhere to go, and Fakturatjänster a whole address."""
+        shown = await self.call(tenant, "GET", f"contracts/{contract}")
+        assert shown is not None
+        card = await self.call(tenant, "GET", f"customers/{shown['Contract']['CustomerNumber']}")
+        assert card is not None
+        if way == "email":
+            return bool(shown["Contract"]["EmailInformation"]["EmailAddressTo"])
+        return way != "finance" or bool(card["Customer"]["City"])
 
 
 def _is_to_be_invoiced(contract: dict[str, Any], wishes: dict[str, Any], today: date) -> bool:
@@ -120,7 +132,7 @@ async def test_a_bureau_that_follows_the_wishes_over_http_has_a_clean_night(answ
         await who.work()
         summary = await who.summary()
         assert summary["clean"], summary
-        assert summary["counts"]["created"] == summary["counts"]["to_make"] > 30
+        assert summary["counts"]["created"] == summary["counts"]["to_make"] > 25
         assert summary["counts"]["handed_over"]
         assert all(failure["met"] == failure["expected"] for failure in summary["failures"])
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common.ids import ContractNumber, InvoiceNumber, TenantId
 from common.rules.due import due_on
 from common.rules.periods import Period, add_months, following, follows
-from common.rules.plan import HOLDS, BilledView, ContractView, TenantFacts, Verdict, plan
+from common.rules.plan import HOLDS, BilledView, ContractView, Lacks, TenantFacts, Verdict, plan
 from common.rules.policy import Policy
 from common.rules.reasons import REASONS, Reason, explain
 from common.rules.states import Delivery, Status, Step
@@ -731,3 +731,33 @@ def test_nobody_is_warned_of_a_cancelled_period_once_a_later_one_is_billed() -> 
     may = Period(date(2026, 5, 1), date(2026, 5, 31))
     (verdict,) = plan([(replace(CONTRACT, period=may), LIVE, [later, UNDONE])], {}, date(2026, 4, 20))
     assert verdict.warnings == ()
+
+
+# Recipients ----------------------------------------------------------------------------------------------------------
+
+NOBODY = TenantFacts(lacking={CONTRACT.customer_number: Lacks(email=True, address=("city",))})
+
+
+@pytest.mark.parametrize(
+    ("deliver", "own_address", "reason"),
+    [
+        (Delivery.EMAIL, "", Reason.RECIPIENT_MISSING),
+        (Delivery.EMAIL, "ekonomi@bryggeriet.example", Reason.DUE),
+        (Delivery.EMAIL, None, Reason.DUE),
+        (Delivery.FINANCE, "ekonomi@bryggeriet.example", Reason.RECIPIENT_MISSING),
+        (Delivery.NONE, "", Reason.DUE),
+    ],
+)
+def test_an_invoice_that_is_known_to_reach_nobody_is_held_before_it_is_made(
+    deliver: Delivery, own_address: str | None, reason: Reason
+) -> None:
+    policy = live(deliver=deliver, bookkeep=True)
+    contract = replace(CONTRACT, email_to=own_address)
+    (verdict,) = plan([(contract, policy, [BILLED])], {TENANT: NOBODY}, FIRST_OF_MARCH)
+    assert verdict.reason is reason
+
+
+def test_what_is_missing_is_told() -> None:
+    finance = live(deliver=Delivery.FINANCE, bookkeep=True)
+    (verdict,) = plan([(CONTRACT, finance, [BILLED])], {TENANT: NOBODY}, FIRST_OF_MARCH)
+    assert verdict.detail == {"customer": CONTRACT.customer_number, "missing": "city"}

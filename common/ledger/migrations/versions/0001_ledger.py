@@ -34,6 +34,8 @@ CREATE TABLE tenants (
     listed_at BIGINT,
     newest_invoice BIGINT,
     creates_proven BOOLEAN DEFAULT false NOT NULL,
+    customers_at BIGINT,
+    customers_known BOOLEAN DEFAULT false NOT NULL,
     CONSTRAINT pk_tenants PRIMARY KEY (id)
 );
 
@@ -61,10 +63,28 @@ CREATE TABLE contracts (
     total BIGINT,
     currency TEXT NOT NULL,
     template TEXT,
+    email_to TEXT,
+    email_read_at BIGINT,
     read_at BIGINT NOT NULL,
     paused BOOLEAN DEFAULT false NOT NULL,
     CONSTRAINT pk_contracts PRIMARY KEY (tenant, number),
     CONSTRAINT fk_contracts_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
+CREATE TABLE customers (
+    tenant BIGINT NOT NULL,
+    number TEXT NOT NULL,
+    name TEXT NOT NULL,
+    email TEXT NOT NULL,
+    email_invoice TEXT,
+    address1 TEXT NOT NULL,
+    zip_code TEXT NOT NULL,
+    city TEXT NOT NULL,
+    country_code TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    read_at BIGINT NOT NULL,
+    CONSTRAINT pk_customers PRIMARY KEY (tenant, number),
+    CONSTRAINT fk_customers_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
 );
 
 CREATE TABLE unreadable_contracts (
