@@ -12,11 +12,11 @@ from common import mirror
 from common.fortnox import errors
 from common.fortnox.client import Fortnox
 from common.ids import InvoiceNumber, TenantId
-from common.ledger import billings, contracts, tenants, unreadable
+from common.ledger import billings, contracts, planning, tenants, unreadable
 from common.ledger.database import Ledger
 from common.ledger.records import Contract, Tenant
 from common.rules.periods import Period
-from common.rules.plan import TenantFacts
+from common.rules.plan import TenantFacts, is_for_many_months
 from common.rules.reasons import Reason
 from common.rules.states import Status
 
@@ -49,9 +49,27 @@ async def poll(ledger: Ledger, fortnox: Fortnox, tenant: Tenant) -> Sequence[Con
     await unreadable.note(ledger, tenant.id, {row.number: row.error for row in listing.unreadable})
     complete = listing.complete and not listing.unreadable
     await contracts.mirror(ledger, tenant.id, rows, complete=complete, started_at=listing.started_at)
+    if first_today:
+        await _read_accruals(ledger, fortnox, tenant.id)
     await tenants.note_listing(ledger, tenant.id, listing.started_at)
     log.info("contracts_listed", tenant=tenant.id, contracts=len(rows), all=first_today)
     return rows
+
+
+async def _read_accruals(ledger: Ledger, fortnox: Fortnox, tenant: TenantId) -> None:
+    """Which contracts have an accrual, of a company that bookkeeps invoices for many months; the plan warns by it."""
+    seen = await planning.views(ledger, tenant)
+    if not any(policy.bookkeep and is_for_many_months(view) for view, policy, _ in seen.contracts):
+        return
+    try:
+        listing = await fortnox.contract_accruals(tenant)
+    except errors.FortnoxError as failure:
+        # A warning is not worth more than what it warns of.
+        log.info("accruals_unknown", tenant=tenant, answer=str(failure))
+        await tenants.note_accruals(ledger, tenant, None)
+        return
+    known = listing.complete
+    await tenants.note_accruals(ledger, tenant, {row.value.document_number for row in listing.rows} if known else None)
 
 
 async def _waits_for_the_books(ledger: Ledger, tenant: TenantId) -> bool:

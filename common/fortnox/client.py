@@ -41,6 +41,7 @@ from common.fortnox.models import (
     Company,
     CompanySettings,
     Contract,
+    ContractAccrual,
     ContractItem,
     Customer,
     FinanceInvoice,
@@ -149,6 +150,7 @@ class _List(Generic[Item]):
 
 _CONTRACTS = _List("/3/contracts", "Contracts", ContractItem, ("DocumentNumber",), "documentnumber")
 _INVOICES = _List("/3/invoices", "Invoices", InvoiceItem, ("DocumentNumber",), "documentnumber")
+_ACCRUALS = _List("/3/contractaccruals", "ContractAccruals", ContractAccrual, ("DocumentNumber",))
 _CUSTOMERS = _List("/3/customers", "Customers", Customer, ("CustomerNumber",), "customernumber")
 _ARTICLES = _List("/3/articles", "Articles", Article, ("ArticleNumber",), "articlenumber")
 _PRICES = _List("/3/prices", "Prices", Price, ("ArticleNumber", "PriceList", "FromQuantity"), "articlenumber")
@@ -272,6 +274,10 @@ class Fortnox:
     async def contract(self, tenant: TenantId, number: ContractNumber) -> Read[Contract]:
         """One contract with its rows."""
         return await self._document(tenant, f"/3/contracts/{number}", "Contract", Contract)
+
+    async def contract_accruals(self, tenant: TenantId) -> Listing[ContractAccrual]:
+        """The accruals (periodiseringar) of the tenant's contracts (API notes 1.1)."""
+        return await self._list(tenant, _ACCRUALS)
 
     async def invoices(
         self, tenant: TenantId, *, above: InvoiceNumber | None, contract_invoices_only: bool = False

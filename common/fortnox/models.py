@@ -322,6 +322,12 @@ class FinancialYear(Document):
     accounting_method: Text = ""
 
 
+class ContractAccrual(Document):
+    """That a contract has an accrual (periodisering), by the number of the contract (API notes 1.1)."""
+
+    document_number: Annotated[ContractNumber, BeforeValidator(_whole)]
+
+
 class Article(Document):
     """An article, from a list or by itself; `sales_price` is that of the default price list (API notes 4.1)."""
 

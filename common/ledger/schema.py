@@ -93,6 +93,7 @@ tenants = Table(
     Column("listed_at", Instant),
     Column("newest_invoice", BigInteger),
     Column("creates_proven", Boolean, nullable=False, server_default=text("false")),
+    Column("accruals", Facts),
     Column("customers_at", Instant),
     Column("customers_known", Boolean, nullable=False, server_default=text("false")),
 )

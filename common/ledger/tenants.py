@@ -3,13 +3,13 @@
 Nothing is removed: a company that is no longer served is paused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
-from common.ids import InvoiceNumber, TenantId
+from common.ids import ContractNumber, InvoiceNumber, TenantId
 from common.ledger import audit
 from common.ledger.database import Ledger
 from common.ledger.records import Tenant
@@ -90,6 +90,16 @@ async def note_facts(ledger: Ledger, tenant: TenantId, facts: TenantFacts, today
     await ledger.transact(work)
 
 
+async def note_accruals(ledger: Ledger, tenant: TenantId, accruals: Collection[ContractNumber] | None) -> None:
+    """Which of the company's contracts have an accrual; `None`: that is not known."""
+    stored = None if accruals is None else {"contracts": sorted(accruals)}
+
+    def work(connection: Connection) -> None:
+        connection.execute(update(tenants).where(tenants.c.id == tenant).values(accruals=stored))
+
+    await ledger.transact(work)
+
+
 async def see_invoices(ledger: Ledger, tenant: TenantId, newest: InvoiceNumber) -> None:
     """An invoice of that number exists, or with 0 none at all; the newest number ever seen never goes back."""
 
@@ -133,7 +143,7 @@ def tenant_of(row: Row[Any]) -> Tenant:
         id=row.id,
         name=row.name,
         paused=row.paused,
-        facts=TenantFacts(row.locked_until, _years_of(row.years), row.cash),
+        facts=TenantFacts(row.locked_until, _years_of(row.years), row.cash, _accruals_of(row.accruals)),
         facts_on=row.facts_on,
         listed_at=row.listed_at,
         newest_invoice=row.newest_invoice,
@@ -145,6 +155,10 @@ def _years_of(stored: Mapping[str, str] | None) -> tuple[Period, ...] | None:
     if stored is None:
         return None
     return tuple(Period(date.fromisoformat(start), date.fromisoformat(end)) for start, end in sorted(stored.items()))
+
+
+def _accruals_of(stored: Mapping[str, Any] | None) -> frozenset[ContractNumber] | None:
+    return None if stored is None else frozenset(stored["contracts"])
 
 
 _THIS = tenants.c.id == bindparam("tenant_id")

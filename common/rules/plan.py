@@ -109,6 +109,8 @@ class TenantFacts:
     years: tuple[Period, ...] | None = None
     cash: bool = False
     """The cash method (kontantmetoden): invoices are booked when they are paid, so that none is bookkept here."""
+    accruals: frozenset[ContractNumber] | None = None
+    """The contracts that have an accrual (periodisering); `None` = not known."""
     lacking: Mapping[str, Lacks] = field(default_factory=dict)
     """By their numbers, the customers that are known to lack something."""
 
@@ -179,8 +181,8 @@ def plan(
 
     A company with the cash method is planned as if nobody had wished for bookkeeping (design, section 7).
 
-    Warned of is, besides the verdict: the last period of the contract, if its invoice was cancelled or credited and the
-    contract has gone on.
+    Warned of are, besides the verdict: the last period of the contract, if its invoice was cancelled or credited and
+    the contract has gone on; an invoice for three months or more that is to be bookkept and has no accrual.
 
     What is not known (a total, the years, earlier billings) is not held against a contract: Fortnox has the last word.
 
@@ -199,11 +201,10 @@ def plan(
         if allowed.cash:
             policy = without_bookkeeping(policy)
         verdict = _verdict(contract, policy, billed, allowed, today)
-        if warnings := _warnings(verdict, billed):
-            verdict = verdict._replace(warnings=warnings)
-        yield verdict
+        yield _warned(verdict, billed, allowed)
         if days > 0:
-            yield from _previews(verdict, billed, allowed, today, today + timedelta(days=days))
+            for later in _previews(verdict, billed, allowed, today, today + timedelta(days=days)):
+                yield _warned(later, (), allowed)
 
 
 @cache
@@ -215,6 +216,7 @@ def without_bookkeeping(policy: Policy) -> Policy:
 _DELIVERIES = frozenset({Delivery.NONE, Delivery.EMAIL, Delivery.FINANCE})
 
 _Hold = tuple[Reason, dict[str, str]]
+_Warnings = tuple[tuple[Reason, Mapping[str, str]], ...]
 
 
 class _Case(NamedTuple):
@@ -289,7 +291,28 @@ def _read_since(contract: ContractView, billing: BilledView) -> bool:
     return contract.read_at is not None and billing.changed_at is not None and contract.read_at > billing.changed_at
 
 
-def _warnings(verdict: Verdict, billed: Sequence[BilledView]) -> tuple[tuple[Reason, Mapping[str, str]], ...]:
+def _warned(verdict: Verdict, billed: Sequence[BilledView], facts: TenantFacts) -> Verdict:
+    warnings = (*_warn_of_undone(verdict, billed), *_warn_of_accrual(verdict, facts))
+    return verdict._replace(warnings=warnings) if warnings else verdict
+
+
+def is_for_many_months(contract: ContractView) -> bool:
+    """Whether what an invoice brings in belongs to other months than its own: a quarter, a year."""
+    return contract.interval is not None and contract.interval >= 3
+
+
+def _warn_of_accrual(verdict: Verdict, facts: TenantFacts) -> _Warnings:
+    contract = verdict.contract
+    if facts.accruals is None or contract.number in facts.accruals or not verdict.policy.bookkeep:
+        return ()
+    if not is_for_many_months(contract) or verdict.invoice_date is None:
+        return ()
+    if verdict.reason in (Reason.ALREADY_BILLED, Reason.SET_BACK):
+        return ()
+    return ((Reason.ACCRUAL_MISSING, {"interval": _months(contract.interval or 0)}),)
+
+
+def _warn_of_undone(verdict: Verdict, billed: Sequence[BilledView]) -> _Warnings:
     contract, shown = verdict.contract, verdict.period
     last = max(billed, key=_end, default=None)
     if last is None or last.status is not Status.VOIDED or last.reason is None or last.invoice is None:

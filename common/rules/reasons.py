@@ -36,6 +36,9 @@ class Reason(StrEnum):
     NO_PERIOD = "no_period"
     UNREADABLE = "unreadable"
 
+    # A warning in the plan.
+    ACCRUAL_MISSING = "accrual_missing"
+
     # Held: a person's yes is needed (those in `PASSING` may pass without).
     PERIOD_MOVED = "period_moved"
     PERIOD_LENGTH = "period_length"
@@ -147,6 +150,12 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             Scope.BILLING,
             "Fortnox shows the contract in a way that cannot be understood, so nothing of it is seen or invoiced",
             "Open the contract in Fortnox and correct what is named here; it is read again by itself.",
+        ),
+        Reason.ACCRUAL_MISSING: Entry(
+            Scope.BILLING,
+            "The invoice is for many months and to be bookkept at once, and its contract has no accrual"
+            " (periodisering)",
+            "Nothing; or enter an accrual on the contract in Fortnox before the invoice is made.",
         ),
         Reason.PERIOD_MOVED: Entry(
             Scope.BILLING,

@@ -176,13 +176,17 @@ def print_verdicts(decided: Sequence[Verdict], names: Mapping[TenantId, str], pa
 
 def _print_warnings(decided: Sequence[Verdict]) -> None:
     """What stands in nothing's way, and what is to be done where the plan does nothing until somebody does it."""
+    known: set[str] = set()
     for verdict in decided:
         told = [*verdict.warnings]
         if verdict.reason is Reason.SET_BACK:
             told.append((verdict.reason, verdict.detail))
         for reason, facts in told:
-            say(f"Contract {verdict.contract.number}: {explain(reason, **facts)}")
-            say(f"  {REASONS[reason].cure}")
+            warning = f"Contract {verdict.contract.number}: {explain(reason, **facts)}"
+            if warning not in known:
+                known.add(warning)
+                say(warning)
+                say(f"  {REASONS[reason].cure}")
 
 
 def _group(verdict: Verdict) -> int:

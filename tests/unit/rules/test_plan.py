@@ -761,3 +761,35 @@ def test_what_is_missing_is_told() -> None:
     finance = live(deliver=Delivery.FINANCE, bookkeep=True)
     (verdict,) = plan([(CONTRACT, finance, [BILLED])], {TENANT: NOBODY}, FIRST_OF_MARCH)
     assert verdict.detail == {"customer": CONTRACT.customer_number, "missing": "city"}
+
+
+# Accruals ------------------------------------------------------------------------------------------------------------
+
+YEARLY = replace(CONTRACT, interval=12, period=YEAR)
+BOOKED = live(bookkeep=True, catch_up="invoice")
+NEW_YEAR = date(2026, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("contract", "policy", "accruals", "warns"),
+    [
+        (YEARLY, BOOKED, frozenset(), True),
+        (YEARLY, BOOKED, frozenset({YEARLY.number}), False),
+        (YEARLY, BOOKED, None, False),
+        (YEARLY, LIVE, frozenset(), False),
+        (CONTRACT, BOOKED, frozenset(), False),
+    ],
+)
+def test_an_invoice_for_many_months_that_is_bookkept_without_an_accrual_is_warned_of_and_not_held(
+    contract: ContractView, policy: Policy, accruals: frozenset[ContractNumber] | None, warns: bool
+) -> None:
+    facts = {TENANT: TenantFacts(accruals=accruals)}
+    (verdict,) = plan([(contract, policy, [])], facts, contract.period.start if contract.period else NEW_YEAR)
+    assert verdict.reason is Reason.DUE
+    assert [reason for reason, _ in verdict.warnings] == [Reason.ACCRUAL_MISSING] * warns
+
+
+def test_with_the_cash_method_nobody_is_warned_of_an_accrual() -> None:
+    facts = {TENANT: TenantFacts(accruals=frozenset(), cash=True)}
+    (verdict,) = plan([(YEARLY, BOOKED, [])], facts, NEW_YEAR)
+    assert verdict.warnings == ()

@@ -34,6 +34,7 @@ CREATE TABLE tenants (
     listed_at BIGINT,
     newest_invoice BIGINT,
     creates_proven BOOLEAN DEFAULT false NOT NULL,
+    accruals TEXT,
     customers_at BIGINT,
     customers_known BOOLEAN DEFAULT false NOT NULL,
     CONSTRAINT pk_tenants PRIMARY KEY (id)
