@@ -170,7 +170,7 @@ def plan(
       period_length        the period is not as long as the interval, or the interval is not known
       period_moved         it does not begin the day after the last billed one, or a later skipped one, ended
       catch_up             its due day, or the day that this is reckoned from if later, is more than one interval ago
-      one_a_day            another billing of the contract was planned today, or has today's invoice date
+      one_a_day            another billing of the contract was planned today, or has the same invoice date
       amount_zero          the total is zero
       amount_changed       the total differs too much from that of the last billing
       period_locked        it is to be bookkept, and the invoice date is locked
@@ -326,7 +326,7 @@ def _judged(case: _Case, *, preview: bool) -> Verdict:
     dated = due.invoice_date(case.period, case.policy, case.on)
     live = [billing for billing in case.billed if billing.status is not Status.VOIDED]
     reason, detail = (
-        _history_hold(case, live)
+        _history_hold(case, live, dated)
         or _amount_hold(case, live)
         or _bookkeeping_hold(case, dated)
         or _delivery_hold(case)
@@ -339,7 +339,7 @@ def _judged(case: _Case, *, preview: bool) -> Verdict:
     return Verdict(case.contract, case.period, reason, case.due_on, dated, case.policy, amount, detail, preview)
 
 
-def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
+def _history_hold(case: _Case, live: list[BilledView], dated: date) -> _Hold | None:
     """What speaks against the period in the light of its interval, of the billings before it, and of the day."""
     period, interval = case.period, case.contract.interval
     for billing in live:
@@ -356,7 +356,8 @@ def _history_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
         if add_months(expected, interval) < case.on:
             return Reason.CATCH_UP, {"period": str(period), "expected": str(expected), "interval": _months(interval)}
     for billing in live:
-        if not is_skipped_uninvoiced(billing) and case.on in (billing.created_on, billing.invoice_date):
+        # Not the earlier one's date against today: one made ahead is dated long after it was made.
+        if not is_skipped_uninvoiced(billing) and (billing.created_on == case.on or billing.invoice_date == dated):
             return Reason.ONE_A_DAY, {"period": str(period), "billed_today": str(billing.period)}
     return None
 

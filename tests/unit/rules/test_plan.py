@@ -793,3 +793,10 @@ def test_with_the_cash_method_nobody_is_warned_of_an_accrual() -> None:
     facts = {TENANT: TenantFacts(accruals=frozenset(), cash=True)}
     (verdict,) = plan([(YEARLY, BOOKED, [])], facts, NEW_YEAR)
     assert verdict.warnings == ()
+
+
+def test_an_invoice_made_a_month_ahead_and_dated_today_is_not_another_of_today() -> None:
+    ahead = live(invoice_day=1, invoice_month="before", invoice_date="period_start")
+    made_ahead = replace(BILLED, period=MARCH, created_on=date(2026, 2, 1), invoice_date=FIRST_OF_MARCH)
+    (verdict,) = plan([(replace(CONTRACT, period=APRIL), ahead, [made_ahead])], {}, FIRST_OF_MARCH)
+    assert verdict.reason is Reason.DUE
