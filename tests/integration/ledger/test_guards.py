@@ -96,6 +96,15 @@ async def test_the_audit_can_be_neither_changed_nor_emptied(ledger: Ledger, stat
     assert await audit.entries(ledger) == written
 
 
+async def test_the_audit_cannot_be_changed_by_the_back_doors_of_its_database(ledger: Ledger) -> None:
+    await company(ledger)
+    written = await audit.entries(ledger)
+    back_door = "INSERT OR REPLACE INTO audit SELECT * FROM audit" if ledger.is_sqlite else "TRUNCATE audit"
+    with pytest.raises(DBAPIError, match="append-only"):
+        await execute(ledger, back_door)
+    assert await audit.entries(ledger) == written
+
+
 async def test_every_change_of_state_is_audited_with_what_was_before_and_after(ledger: Ledger) -> None:
     """Each entry of a billing begins where the one before it ended."""
     await company(ledger)

@@ -264,6 +264,11 @@ _APPEND_ONLY_SQLITE = (
     CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
     """,
+    # INSERT OR REPLACE deletes without asking the trigger on DELETE.
+    """
+    CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END
+    """,
 )
 
 _APPEND_ONLY_POSTGRESQL = (
