@@ -6,7 +6,7 @@ Plain values, read once when the run has come to rest. Nothing here judges.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -34,6 +34,7 @@ class Invoice:
     vouchers: int = 0
     emails: int = 0
     hand_overs: int = 0
+    created_at: float = 0.0
 
     @property
     def live(self) -> bool:
@@ -121,6 +122,7 @@ def _invoices(tenant: int, company: Mapping[str, Any]) -> list[Invoice]:
             vouchers=vouchers[one["number"]],
             emails=emails[one["number"]],
             hand_overs=sum(deed["action"] == "handover" for deed in one["deeds"]),
+            created_at=datetime.fromisoformat(one["created_at"]).timestamp(),
         )
         for one in company["invoices"].values()
         if one["contract_reference"]

@@ -11,13 +11,15 @@ from tests.chaos import (
     faults_people,
     faults_processes,
     faults_redis,
+    faults_restore,
 )
+from tests.chaos.explanations import LEDGER_RESTORED
 from tests.chaos.points import AS_IT_LEAVES, POINTS
 from tests.chaos.scene import Fault
 from tests.chaos.stage import Database
 
 KILLS, FREEZES, ANSWERS, PEOPLE, SERVERS = "kills", "freezes", "answers", "people", "servers"
-LANES: Mapping[str, int] = {KILLS: 1, FREEZES: 2, ANSWERS: 1, PEOPLE: 1, SERVERS: 1}
+LANES: Mapping[str, int] = {KILLS: 1, FREEZES: 2, ANSWERS: 3, PEOPLE: 1, SERVERS: 1}
 """Lane -> how many of its faults may be under way at a time; lanes run beside each other."""
 BREATHES_AFTER: Mapping[str, int] = {SERVERS: 12}
 """Lane -> so many calls are answered before its next fault, for what strikes everybody keeps others from striking."""
@@ -71,6 +73,7 @@ def kinds(database: Database) -> list[Kind]:
         Kind("database_locked", SERVERS, faults_database.locked)
         if database == "sqlite"
         else Kind("database_restarted", SERVERS, faults_database.restarted),
+        Kind(LEDGER_RESTORED, SERVERS, faults_restore.restored),
         Kind("messages_duplicated", PEOPLE, messages.duplicated),
         Kind("messages_replayed_late", PEOPLE, messages.replayed_late),
         Kind("messages_reordered", PEOPLE, messages.reordered),

@@ -4,14 +4,16 @@ The ledger's word is not enough: a reason that nothing of what the suite did can
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chaos.books import Row
+from tests.chaos.books import Invoice, Row
 from tests.chaos.scene import PersonsDeed
 from tests.chaos.stage import CALL_TIMEOUT, LEASE
 from tests.chaos.strikes import MARGIN, Strike
+
+LEDGER_RESTORED = "ledger_restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,22 @@ class Explanations:
                 if strike.may_have_touched(row.id, attempt.called_at, LEASE, attempt.worker):
                     return strike.kind
         return None
+
+
+class Forgotten:
+    """The invoices of which a ledger that was put back to an older copy need not know.
+
+    Parameters:
+      told: (company, invoice) of what the product's own proof says needs a look; without that nobody would know either.
+    """
+
+    def __init__(self, strikes: Sequence[Strike], told: Collection[tuple[int, int]]) -> None:
+        self._gaps = [(strike.began, strike.ended) for strike in strikes if strike.kind == LEDGER_RESTORED]
+        self._told = told
+
+    def __call__(self, invoice: Invoice) -> bool:
+        in_a_gap = any(began - MARGIN <= invoice.created_at <= ended for began, ended in self._gaps)
+        return in_a_gap and (not invoice.live or (invoice.tenant, invoice.number) in self._told)
 
 
 def faulty_calls(requests: Sequence[Mapping[str, Any]]) -> list[FaultyCall]:

@@ -55,7 +55,7 @@ async def _click(scene: Scene, struck: Struck, action: str, **about: object) -> 
     try:
         return await scene.person(action, struck.tenant, struck.contract, **about)
     finally:
-        scene.stage.of_pid(struck.pid).thaw()
+        scene.stage.thaw(struck.pid)
 
 
 def _strike(struck: Struck) -> Strike:

@@ -43,7 +43,8 @@ def freeze_worker(point: str) -> Fault:
         worker = _name(struck.pid)
         beside = [flight for flight in await scene.sight.claimed() if flight.worker == worker]
         await _until_taken_over(scene, struck.billing, struck.step, at_point=point)
-        scene.stage.of_pid(struck.pid).thaw()
+        if not scene.stage.thaw(struck.pid):
+            return None
         return Strike("", struck.at, time.time(), {**steps_of(beside), struck.billing: struck.step}, worker)
 
     return strike

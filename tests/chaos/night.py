@@ -20,12 +20,12 @@ from common.queue.outbox import QueueUnreachable
 from tests.chaos import books, deck
 from tests.chaos.books import Due
 from tests.chaos.deck import Card, Kind
-from tests.chaos.explanations import Explanations, faulty_calls
-from tests.chaos.person_on_duty import look_after
+from tests.chaos.explanations import Explanations, Forgotten, faulty_calls
+from tests.chaos.person_on_duty import PersonOnDuty
 from tests.chaos.points import Arms
 from tests.chaos.scene import Scene
 from tests.chaos.sight import Sight
-from tests.chaos.stage import LEASE, SETTLE, TOKEN_LIFE, Database, set_up
+from tests.chaos.stage import LEASE, POLL_INTERVAL, SETTLE, TOKEN_LIFE, Database, set_up
 from tests.chaos.strikes import Record, Strike
 from tests.chaos.summary import Run
 from tests.chaos.supply import Supply, bureau
@@ -48,7 +48,8 @@ ANSWER_CHANGES_EVERY = 20.0
 UNDONE = (OSError, DBAPIError, sqlite3.Error, RedisError, QueueUnreachable)
 """A fault that another one, struck at the same moment, has kept from being set up."""
 _LOOK_EVERY = 0.5
-BREATHES_WITHIN = 20.0
+STANDS_STILL_FOR = 2.5 * POLL_INTERVAL
+"""Seconds: every company has been listed since, and what was due there has been planned."""
 _DUTY_EVERY = 2.0
 _RETIRES_EVERY = 5.0
 
@@ -75,17 +76,11 @@ class Deal:
         return self._record.total() >= self._faults and not self._lacking()
 
     def next(self, lane: str) -> Card | None:
-        """The lane's next card. Once the others have enough, only kinds that lack hits are dealt; `None`: none does."""
+        """The lane's next card of a kind that lacks hits; of any kind once no lane lacks any. `None`: others do."""
         lacking = self._lacking()
-        enough = self._record.total() >= self._faults
-        of_lane = [kind.name for kind in self.kinds if kind.lane == lane]
-        if enough and not lacking.intersection(of_lane):
-            return None
-        for card in self._cards[lane]:
-            # A kind that has plenty waits for the others.
-            if card.kind.name in lacking or (not lacking.intersection(of_lane) and not enough):
-                return card
-        raise AssertionError("the deck has no end")
+        of_lane = {kind.name for kind in self.kinds if kind.lane == lane}
+        wanted = lacking & of_lane if lacking else of_lane
+        return next(card for card in self._cards[lane] if card.kind.name in wanted) if wanted else None
 
     def _lacking(self) -> set[str]:
         return {kind.name for kind in self.kinds if self._record.hits[kind.name] < self.least}
@@ -128,8 +123,10 @@ async def run(
         await scene.sandbox.control("DELETE", "faults")
         async with _meanwhile(scene, supplying=False):
             await _rest(scene, token_life + DOUBTS_END_WITHIN)
+            told = await scene.on_duty.prove()
         due, invoices, rows = await _read(scene)
         requests = (await scene.sandbox.control("GET", "requests"))["requests"]
+        forgotten = Forgotten(scene.record.strikes, told)
         explanations = Explanations(scene.record.strikes, scene.deeds, faulty_calls(requests))
         return Run(
             seed=seed,
@@ -140,7 +137,7 @@ async def run(
             least_hits=deal.least,
             invoices=len(invoices),
             record=scene.record,
-            verdict=judge(due, invoices, rows, explanations.why, _edited(scene)),
+            verdict=judge(due, invoices, rows, explanations.why, _edited(scene), forgotten),
             ended_early=ended_early,
         )
 
@@ -152,10 +149,11 @@ async def _scene(home: Path, database: Database, seed: int, companies: int, toke
         try:
             supply = Supply(stage.sandbox, bureau(companies, Random(seed)))
             await supply.open(ledger)
-            scene = Scene(stage, ledger, Sight(ledger), Record(), supply, Arms(home / "arms"), WORKERS)
-            stage.replace_dead("producer", 1)
-            stage.replace_dead("worker", WORKERS)
-            yield scene
+            async with PersonOnDuty.at_work(stage.settings, ledger) as person:
+                scene = Scene(stage, ledger, Sight(ledger), Record(), supply, person, Arms(home / "arms"), WORKERS)
+                stage.replace_dead("producer", 1)
+                stage.replace_dead("worker", WORKERS)
+                yield scene
         finally:
             await ledger.close()
 
@@ -174,7 +172,8 @@ async def _meanwhile(scene: Scene, *, supplying: bool) -> AsyncIterator[None]:
         await scene.record.follow(scene.sight)
 
     async def duty() -> None:
-        await look_after(scene.ledger)
+        async with scene.lock("person on duty"):
+            await scene.on_duty.look_after()
 
     rounds: list[tuple[Callable[[], Awaitable[None]], float]] = [(follow, _LOOK_EVERY), (duty, _DUTY_EVERY)]
     if supplying:
@@ -228,7 +227,11 @@ async def _strike_all(scene: Scene, deal: Deal) -> None:
 
 
 async def _lane(scene: Scene, deal: Deal, lane: str) -> None:
-    while (card := deal.next(lane)) is not None:
+    while not deal.is_over():
+        card = deal.next(lane)
+        if card is None:
+            await asyncio.sleep(_LOOK_EVERY)
+            continue
         scene.record.injections[card.kind.name] += 1
         try:
             strike = await card.kind.fault(scene, card.rng())
@@ -238,19 +241,8 @@ async def _lane(scene: Scene, deal: Deal, lane: str) -> None:
         log.info("struck", kind=card.kind.name, hit=strike is not None, hits=scene.record.total())
         if strike is not None:
             _count(scene, strike, card)
-        await _breathe(scene, deck.BREATHES_AFTER.get(lane, 0))
-
-
-async def _breathe(scene: Scene, calls: int) -> None:
-    """Waits until so many calls have been answered."""
-    if calls == 0:
-        return
-    wanted = await scene.sight.settled() + calls
-    deadline = time.monotonic() + BREATHES_WITHIN
-    while time.monotonic() < deadline:
-        await asyncio.sleep(_LOOK_EVERY)
-        if await scene.sight.settled() >= wanted:
-            return
+        if breathes := deck.BREATHES_AFTER.get(lane):
+            await scene.calls_are_answered(breathes)
 
 
 def _count(scene: Scene, strike: Strike, card: Card) -> None:
@@ -270,12 +262,15 @@ def _all_well_again(scene: Scene) -> None:
 
 async def _rest(scene: Scene, doubts_end_within: float) -> None:
     """Until nothing goes on by itself any more, doubts about creates included. The verdict tells what did not end."""
-    began = time.monotonic()
+    began = still_since = time.monotonic()
+    before: object = None
     while (rested := time.monotonic() - began) < doubts_end_within + RESTS_WITHIN:
         counts = await scene.sight.counts()
         doubts = any(status == "in_doubt" and step != "deliver" for _, step, status in counts)
         going_on = any(status in {"waiting", "claimed", "seeking"} for _, _, status in counts)
-        if not going_on and (not doubts or rested > doubts_end_within) and await scene.supply.is_planned(scene.sight):
+        if counts != before or going_on or (doubts and rested < doubts_end_within):
+            before, still_since = counts, time.monotonic()
+        if time.monotonic() - still_since > STANDS_STILL_FOR:
             return
         await asyncio.sleep(_LOOK_EVERY)
 

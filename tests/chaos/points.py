@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,13 @@ import structlog
 from common.fortnox.client import Fortnox
 from common.fortnox.errors import FortnoxError
 from common.ledger import billings
+from common.ledger.backends import SqliteBackend
+from common.ledger.database import Ledger
 from common.ledger.outcomes import Refused
 from workers.bookkeeping import Bookkeeping
 from workers.delivery import Email, HandOver
 from workers.invoicing import Create
+from workers.runtime import Runtime
 
 Action = Literal["kill", "freeze"]
 
@@ -75,6 +79,7 @@ class Arms:
         self._armed = folder / "armed"
         self._taken = folder / "taken"
         self._log = folder / STRUCK
+        self._writer: Executor | None = None
         for made in (self._armed, self._taken):
             made.mkdir(parents=True, exist_ok=True)
 
@@ -112,7 +117,23 @@ class Arms:
                 armed.rename(self._taken / f"{armed.name}.{os.getpid()}.{time.monotonic_ns()}")
                 self._strike(action, point, step, facts)
 
+    def ledger_is(self, ledger: Ledger) -> None:
+        """The ledger that the calling process writes in."""
+        backend = ledger._backend
+        self._writer = backend._writer if isinstance(backend, SqliteBackend) else None
+
+    def _let_the_ledger_go(self) -> None:
+        """Lets what this process is just writing for other billings come to its commit.
+
+        A process that is frozen in the middle of that keeps SQLite's one lock from everybody: that is a fault of its
+        own (`database_locked`), and would hide the one that is meant.
+        """
+        if self._writer is not None:
+            self._writer.submit(lambda: None).result()
+
     def _strike(self, action: Action, point: str, step: str, facts: Mapping[str, Any]) -> None:
+        if action == "freeze":
+            self._let_the_ledger_go()
         line = {
             "action": action,
             "point": point,
@@ -136,6 +157,7 @@ def _name(action: Action, point: str, step: str) -> str:
 
 def lay(arms: Arms) -> None:
     """Lays the points around the functions of this process' product."""
+    _around(Runtime, "open", lambda runtime: arms.ledger_is(runtime.ledger))
     for work in (Create, Bookkeeping, Email, HandOver):
         _around(work, "prepare", lambda prepared: _prepared(arms, prepared))
     _around(Fortnox, "permit", lambda _: _permitted(arms))

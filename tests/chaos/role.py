@@ -37,12 +37,16 @@ def main(role: str) -> None:
 
 
 def _work(settings: Settings, redis_url: str) -> None:
+    from common.queue import broker
     from tests.chaos import points
     from workers import evidence, pools
 
+    defaults = broker.make_broker.__kwdefaults__
+    assert defaults is not None
+    defaults["heartbeat_timeout"] = timedelta(seconds=4)
     evidence.LOOK_AT_MOST_MS = 6_000
     evidence.FINANCE_OPEN_WITHIN = timedelta(seconds=60)
-    pools.THREADS = {"invoicing": 6, "bookkeeping": 6, "delivery": 6, "evidence": 4}
+    pools.THREADS = {"invoicing": 3, "bookkeeping": 3, "delivery": 3, "evidence": 2}
     points.lay(points.Arms(Path(os.environ[ARMS])))
     pools.work(settings, redis_url, list(POOLS))
 

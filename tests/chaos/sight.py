@@ -79,11 +79,6 @@ class Sight:
         rows = await self._rows(statement.where(billings.c.status == word("done"), billings.c.changed_at < instant))
         return [(row.tenant, row.contract) for row in rows]
 
-    async def contracts(self) -> int:
-        """How many contracts have a billing."""
-        each = select(billings.c.tenant, billings.c.contract).distinct().subquery()
-        return int((await self._rows(select(func.count().label("number")).select_from(each)))[0].number)
-
     async def settled(self) -> int:
         """How many calls have been answered, and their outcome committed."""
         statement = select(func.count().label("number")).where(attempts.c.answered_at.is_not(None))

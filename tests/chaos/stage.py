@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import aiohttp
 import asyncpg
+import psutil
 from pydantic import SecretStr
 
 from avtalsmotor.children import bound_to_parent
@@ -47,6 +48,7 @@ BEHAVIOUR: Mapping[str, object] = {
 }
 
 _STARTS_WITHIN = 60.0
+_STOPS_WITHIN = 10.0
 _LOOK_EVERY = 0.05
 
 
@@ -75,6 +77,10 @@ class Process:
     def thaw(self) -> None:
         self.popen.send_signal(signal.SIGCONT)
         self.frozen = False
+
+    def is_stopped_or_gone(self) -> bool:
+        """Whether a signal has stopped it, or ended it."""
+        return self.popen.poll() is not None or psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
     def says(self, words: str) -> bool:
         """Whether its log has the words."""
@@ -112,6 +118,12 @@ class Stage:
     environment: Mapping[str, str]
     processes: list[Process] = field(default_factory=list)
     _started: int = 0
+    _curtain_is_down: bool = False
+
+    @property
+    def surroundings(self) -> Mapping[str, str]:
+        """The environment of a process of the product."""
+        return {**os.environ, **self.environment}
 
     @property
     def redis_url(self) -> str:
@@ -141,18 +153,38 @@ class Stage:
         """Those of the role that have neither ended nor been frozen."""
         return [one for one in self.processes if one.role == role and not one.frozen and one.popen.poll() is None]
 
-    def of_pid(self, pid: int) -> Process:
-        """The process of that id."""
-        return next(one for one in self.processes if one.pid == pid)
+    async def stands_still(self, pid: int) -> bool:
+        """Waits until the process of that id has stopped itself. `False`: it has ended instead."""
+        one = next((one for one in self.processes if one.pid == pid), None)
+        if one is None or not await until(one.is_stopped_or_gone, within=_STOPS_WITHIN):
+            return False
+        one.frozen = one.popen.poll() is None
+        return one.frozen
 
-    def replace_dead(self, role: Role, wanted: int) -> list[Process]:
-        """Starts anew what has ended, up to so many of the role; returns those that had ended."""
-        dead = [one for one in self.processes if one.role == role and one.popen.poll() is not None]
-        for one in dead:
-            self.processes.remove(one)
+    def thaw(self, pid: int) -> bool:
+        """Lets the process of that id go on. `False`: it has ended."""
+        for one in self.processes:
+            if one.pid == pid and one.popen.poll() is None:
+                one.thaw()
+                return True
+        return False
+
+    def replace_dead(self, role: Role, wanted: int) -> None:
+        """Starts anew what has ended, up to so many of the role."""
+        if self._curtain_is_down:
+            return
+        self.processes = [one for one in self.processes if one.role != role or one.popen.poll() is None]
         for _ in range(wanted - sum(one.role == role for one in self.processes)):
             self.start(role)
-        return dead
+
+    def lower_the_curtain(self) -> None:
+        """Kills every process of the product; until `raise_the_curtain` none is replaced."""
+        self._curtain_is_down = True
+        self.end_all()
+
+    def raise_the_curtain(self) -> None:
+        """What has ended may be replaced again."""
+        self._curtain_is_down = False
 
     def end_all(self) -> None:
         """Ends every role's process, however it stands."""
@@ -195,6 +227,7 @@ async def set_up(home: Path, database: Database, token_life: int) -> AsyncIterat
             "AVTALSMOTOR_CALL_TIMEOUT": repr(CALL_TIMEOUT),
             "AVTALSMOTOR_LEASE_MARGIN": repr(LEASE_MARGIN),
             "AVTALSMOTOR_SETTLE": repr(SETTLE),
+            "AVTALSMOTOR_TOKEN_LIFE": str(token_life),
             "AVTALSMOTOR_RATE_WINDOW": repr(WINDOW * 1.05),
             "AVTALSMOTOR_CLOCK_SHIFT": "0",
             "AVTALSMOTOR_LOG_FORMAT": "json",

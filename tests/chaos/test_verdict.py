@@ -98,3 +98,13 @@ def test_what_nobody_asked_for_is_a_disagreement() -> None:
 def test_an_invoice_of_a_period_that_a_person_wrote_is_caught_by_a_billing_in_plain_sight() -> None:
     assert not wrong(judged([EARLY], [DOUBTED], why="a person: set_period", edited=True))
     assert "early_not_caught" in wrong(judged([EARLY], [ROW], edited=True))
+
+
+def test_an_invoice_that_an_older_ledger_has_forgotten_is_in_plain_sight_by_the_proof_alone() -> None:
+    assert wrong(judge([DUE], [INVOICE], [], lambda _: None)) == {"disagreements"}
+    assert not wrong(judge([DUE], [INVOICE], [], lambda _: None, forgotten=lambda _: True))
+
+
+def test_what_is_forgotten_is_never_doubled_for_that() -> None:
+    again = replace(INVOICE, number=8)
+    assert "double" in wrong(judge([DUE], [INVOICE, again], [], lambda _: None, forgotten=lambda _: True))

@@ -59,6 +59,7 @@ def judge(
     rows: Sequence[Row],
     why: Why,
     edited: Collection[tuple[int, int]] = (),
+    forgotten: Callable[[Invoice], bool] = lambda _: False,
 ) -> Verdict:
     """Judges the books.
 
@@ -68,6 +69,8 @@ def judge(
       rows: all billings of the ledger.
       why: see `Why`.
       edited: (company, contract) of those whose period a person changed.
+      forgotten: whether the ledger need not know of an invoice, having been put back to an older copy of itself; such a
+        one is in plain sight by the product's proof.
     """
     verdict = Verdict()
     of_contract: dict[tuple[int, int], list[Invoice]] = defaultdict(list)
@@ -78,7 +81,11 @@ def judge(
         billed[row.tenant, row.contract].append(row)
     for one in due:
         key = one.tenant, one.contract
-        _judge_contract(verdict, one, of_contract[key], billed[key], why, edited=key in edited)
+        known = {row.invoice for row in billed[key]}
+        lost_sight_of = {
+            invoice.number for invoice in of_contract[key] if invoice.number not in known and forgotten(invoice)
+        }
+        _judge_contract(verdict, one, of_contract[key], billed[key], why, lost_sight_of, edited=key in edited)
     for invoice in invoices:
         _judge_invoice(verdict, invoice)
     by_number = {(invoice.tenant, invoice.number): invoice for invoice in invoices}
@@ -88,7 +95,14 @@ def judge(
 
 
 def _judge_contract(
-    verdict: Verdict, due: Due, made: Sequence[Invoice], rows: Sequence[Row], why: Why, *, edited: bool
+    verdict: Verdict,
+    due: Due,
+    made: Sequence[Invoice],
+    rows: Sequence[Row],
+    why: Why,
+    forgotten: Collection[int],
+    *,
+    edited: bool,
 ) -> None:
     live = [invoice for invoice in made if invoice.live]
     for first, second in combinations(live, 2):
@@ -96,11 +110,14 @@ def _judge_contract(
             verdict.double.append(f"{first}, and again {second.number}")
         elif first.start <= second.end and second.start <= first.end:
             verdict.overlapping.append(f"{first}, and {second}")
-    if not any((invoice.start, invoice.end) == (due.start, due.end) for invoice in live):
+    of_period = [invoice for invoice in made if (invoice.start, invoice.end) == (due.start, due.end)]
+    if not any(invoice.live or invoice.number in forgotten for invoice in of_period):
         _judge_missing(verdict, due, rows, why)
     taken_in = {row.invoice for row in rows}
     for invoice in live:
-        if (invoice.start, invoice.end) != (due.start, due.end) and not invoice.by_person:
+        if invoice.number in forgotten:
+            verdict.in_plain_sight.append(f"{invoice} (the older ledger knows nothing of it, the proof tells of it)")
+        elif invoice not in of_period and not invoice.by_person:
             _judge_not_asked_for(verdict, invoice, rows, edited=edited)
         elif invoice.number not in taken_in and not any(row.status in _IN_SIGHT for row in rows):
             verdict.disagreements.append(f"{invoice} stands in no row of the ledger")
