@@ -3,6 +3,7 @@
 She uses the product's own ways for people, and only those. What she leaves alone stays in plain sight.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -12,7 +13,7 @@ from common.fortnox.governor import governor_redis
 from common.ledger import billings, blocks, pauses, tenants
 from common.ledger.billings import NotPossible
 from common.ledger.database import Ledger
-from common.ledger.records import Block
+from common.ledger.records import Block, Tenant
 from common.rules.reasons import Reason
 from common.rules.reconciliation import SETTLED
 from common.rules.states import Status
@@ -22,6 +23,7 @@ from workers import early
 
 BY = "the person on duty"
 TRIES = 3
+PROOFS_AT_ONCE = 8
 
 
 class PersonOnDuty:
@@ -58,13 +60,17 @@ class PersonOnDuty:
 
         It is also when a correction is seen that nothing else had to look at again.
         """
-        told: set[tuple[int, int]] = set()
-        for tenant in await tenants.every(self._ledger):
-            proof = await reconcile(self._ledger, self._fortnox, tenant, self._ledger.clock.today())
-            told |= {
-                (tenant.id, number) for line in proof.lines if line.finding not in SETTLED for number in line.invoices
-            }
-        return told
+        turns = asyncio.Semaphore(PROOFS_AT_ONCE)
+
+        async def of(tenant: Tenant) -> set[tuple[int, int]]:
+            async with turns:
+                proof = await reconcile(self._ledger, self._fortnox, tenant, self._ledger.clock.today())
+            # One that no billing has is told of, too, where its contract is not active any more (`Supply.retire`).
+            telling = [line for line in proof.lines if line.finding not in SETTLED or line.state == "handmade"]
+            return {(tenant.id, number) for line in telling for number in line.invoices}
+
+        told = await asyncio.gather(*(of(tenant) for tenant in await tenants.every(self._ledger)))
+        return set().union(*told)
 
     async def _retry_one(self, block: Block) -> None:
         """Retries one of the company's billings that the reason stops; the others follow if that goes well."""
