@@ -190,14 +190,18 @@ def attempt_of(row: Row[Any], prefix: str = "") -> Attempt:
 
 
 def may_have_acted() -> ColumnElement[bool]:
-    """For a statement over billings: rule 3. A call of this step may have taken effect, or a create has."""
+    """For a statement over billings: rule 3. A call of this step may have taken effect; or one has, of a create, or of
+    a billing that is in doubt since its worker came late with the answer."""
     return exists(
         select(attempts.c.id).where(
             attempts.c.billing == billings.c.id,
             attempts.c.step == billings.c.step,
             or_(
                 attempts.c.verdict.is_(None),
-                and_(attempts.c.step == word("create"), attempts.c.verdict == word("acted")),
+                and_(
+                    or_(attempts.c.step == word("create"), billings.c.status == word("in_doubt")),
+                    attempts.c.verdict == word("acted"),
+                ),
             ),
         )
     )

@@ -15,14 +15,17 @@ from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger import audit, billings, blocks, pauses, policies, tenants
 from common.ledger.records import Billing
 from common.rules.policy import PolicyChoice
-from common.rules.states import FINAL, UNRESOLVED, Delivery, Status
+from common.rules.reconciliation import SETTLED
+from common.rules.states import FINAL, UNRESOLVED, Delivery, Status, Step
+from producers.reconciliation import reconcile
 from producers.run import Producer
 from sandbox import person
 from sandbox.books import By, Company, Invoice
 from sandbox.refusals import Refusal
 from tests.model.stage import MORNING, Actor, Call, Stage
-from workers import early
+from workers import by_hand, early
 from workers.runtime import Runtime
+from workers.verification import is_live
 
 CONTRACT = ContractNumber(1)
 FEBRUARY = (date(2026, 2, 1), date(2026, 2, 28))
@@ -55,6 +58,7 @@ class Disturbance(StrEnum):
     CUT_AFTER = "the line of the next call is cut after Fortnox has acted"
     STUMBLE = "Fortnox answers the next call by 500 and does not act"
     STUMBLE_AFTER = "Fortnox acts on the next call and answers by 500"
+    THROTTLE = "Fortnox answers the next call by 429"
     ACT_LATE = "Fortnox acts on a call that was given up"
     REVOKE = "the token is revoked"
     LEASES = "time passes: leases run out"
@@ -62,6 +66,7 @@ class Disturbance(StrEnum):
     OVER = "time passes: tokens have expired, and all is settled"
     SWEEP = "the sweeper runs"
     POLL = "the producer lists the contracts and plans"
+    REFUSE = "Fortnox refuses the next call, for want of a licence"
     CLICK = "a person makes the contract's next invoice"
     CORRECT = "a person cancels the newest invoice and sets the period back"
     CREDIT = "a person credits the newest invoice"
@@ -73,10 +78,52 @@ class Disturbance(StrEnum):
     SKIP = "a person skips"
     KEEP = "a person keeps what was made too early"
     CANCEL = "a person cancels what was made too early"
+    SAY = "a person says, truly, what became of a call in doubt"
 
 
-PERSONS = frozenset(list(Disturbance)[list(Disturbance).index(Disturbance.CLICK) :])
-"""After these the night may end with somebody's decision; after the others alone the invoice is made."""
+SPOILS = frozenset(
+    {
+        Disturbance.CUT,
+        Disturbance.CUT_AFTER,
+        Disturbance.STUMBLE,
+        Disturbance.STUMBLE_AFTER,
+        Disturbance.THROTTLE,
+        Disturbance.REFUSE,
+    }
+)
+"""What the next call meets instead of its answer."""
+
+FOR_PEOPLE = frozenset(list(Disturbance)[list(Disturbance).index(Disturbance.REFUSE) :])
+"""After these the night may end with a decision that is somebody's; after the others alone the invoice is made."""
+
+STUMBLED = Refusal(500, 1000003, "System exception")
+REFUSALS: Mapping[Disturbance, Refusal] = {
+    Disturbance.THROTTLE: Refusal(429, 0, "Too Many Requests"),
+    Disturbance.REFUSE: Refusal(403, 2001101, "Det finns ingen aktiv licens för önskat scope"),
+}
+
+
+async def _say(runtime: Runtime, billing: BillingId) -> Billing:
+    """She has looked, and says that nothing was done only when nothing can come of the call any more."""
+    ledger, fortnox = runtime.ledger, runtime.fortnox
+    found = await by_hand.gather(ledger, fortnox, billing, runtime.settle)
+    over, invoice = ledger.clock.now() > found.may_act_until, found.invoice
+    ours = [one.number for one in found.candidates if is_live(one) and one.period == found.billing.period]
+    match found.billing.step:
+        case Step.CREATE if ours:
+            return await by_hand.made(ledger, fortnox, billing, ours[0], "anna")
+        case Step.CREATE if over:
+            return await by_hand.never_made(ledger, fortnox, billing, "anna")
+        case Step.BOOKKEEP if invoice and invoice.booked:
+            return await by_hand.bookkept(ledger, fortnox, billing, "anna")
+        case Step.BOOKKEEP if over:
+            return await by_hand.not_bookkept(ledger, fortnox, billing, "anna")
+        case Step.DELIVER if invoice and invoice.sent:
+            return await by_hand.delivered(ledger, billing, "anna")
+        case Step.DELIVER if over:
+            return await by_hand.not_delivered(ledger, fortnox, billing, "anna")
+    raise billings.NotPossible("it is too early to say")
+
 
 Decision = Callable[[Runtime, BillingId], Awaitable[Billing]]
 DECISIONS: Mapping[Disturbance, Decision] = {
@@ -85,6 +132,7 @@ DECISIONS: Mapping[Disturbance, Decision] = {
     Disturbance.SKIP: lambda runtime, billing: billings.skip(runtime.ledger, billing, "anna", "as she wishes"),
     Disturbance.KEEP: lambda runtime, billing: early.keep(runtime.ledger, runtime.fortnox, billing, "anna"),
     Disturbance.CANCEL: lambda runtime, billing: early.cancel(runtime.ledger, runtime.fortnox, billing, "anna"),
+    Disturbance.SAY: _say,
 }
 
 Schedule = Sequence[tuple[int, Disturbance]]
@@ -285,7 +333,7 @@ class Night:
             case Disturbance.LOOK:
                 await self._look()
                 self._goes_first(stage.actors[-1])
-            case Disturbance.CUT | Disturbance.CUT_AFTER | Disturbance.STUMBLE | Disturbance.STUMBLE_AFTER:
+            case _ if disturbance in SPOILS:
                 self._spoiled.append(disturbance)
             case Disturbance.ACT_LATE if late := [one for one in stage.calls if one.given_up and one.may_still_act]:
                 self._tell(f"Fortnox acts: {late[0].request}")
@@ -302,10 +350,8 @@ class Night:
                 await self._sweep()
             case Disturbance.POLL:
                 await self._poll()
-            case _ if disturbance in PERSONS:
-                return await self._person(disturbance)
             case _:
-                return False
+                return disturbance in FOR_PEOPLE and await self._person(disturbance)
         return True
 
     async def _spoil(self, call: Call, disturbance: Disturbance) -> None:
@@ -313,11 +359,14 @@ class Night:
         stage = self.stage
         if disturbance in (Disturbance.CUT_AFTER, Disturbance.STUMBLE_AFTER) and call.may_still_act:
             await stage.act(call)
-        if disturbance is Disturbance.STUMBLE and not call.acted:
+        if disturbance in (Disturbance.STUMBLE, Disturbance.THROTTLE, Disturbance.REFUSE) and not call.acted:
             call.over = True
+        # What has acted cannot be refused any more.
+        refusal = REFUSALS.get(disturbance, STUMBLED) if call.over else STUMBLED
         is_cut = disturbance in (Disturbance.CUT, Disturbance.CUT_AFTER)
-        self._tell(f"{call.by.name} gets no answer: {'acted' if call.acted else 'not acted'}, {disturbance.name}")
-        await stage.answer(call, None if is_cut else stage.stumble())
+        done = "done" if call.acted else "not done"
+        self._tell(f"{call.by.name} gets no answer: {done}, {'cut' if is_cut else refusal.status}")
+        await stage.answer(call, None if is_cut else stage.refusal(refusal))
 
     def _goes_first(self, actor: Actor) -> None:
         self.stage.actors.remove(actor)
@@ -374,16 +423,19 @@ class Night:
 
     def _called(self, call: Call) -> None:
         """No call is made while an earlier one for the same billing's step has taken effect, or still may."""
+        # What a person has cancelled since is undone.
+        undone = call.by.work == Step.CREATE and not any(one.created_by is By.API for one in self._live())
         for earlier in self.stage.calls:
             same = (earlier.by.billing, earlier.by.work) == (call.by.billing, call.by.work)
-            if same and (earlier.took_effect or earlier.may_still_act):
-                what = "has taken effect" if earlier.took_effect else "may still act"
+            stands = earlier.took_effect and not undone
+            if same and (stands or earlier.may_still_act):
+                what = "has taken effect" if stands else "may still act"
                 self._wrong.append(f"{call.request} by {call.by.name}, while {earlier.by.name}'s {what}")
 
     async def _check(self) -> None:
         """What holds at every moment."""
         stood = await self.billings()
-        wrong = [*self._wrong, *self._wrong_in_the_books(), *self._untraced(stood)]
+        wrong = [*self._wrong, *self._wrong_in_the_books(), *self._callable_again(stood)]
         if wrong:
             raise Wrong("; ".join(wrong))
 
@@ -401,14 +453,13 @@ class Night:
             if is_early and (booked or sent or not self._clicks):
                 yield f"invoice {one.number} is early: clicks {self._clicks}, booked {booked}, sent {sent}"
 
-    def _untraced(self, stood: Sequence[Billing]) -> Iterator[str]:
-        """An invoice that stands by a call of ours is a billing's, or one says that something is not as it should."""
+    def _callable_again(self, stood: Sequence[Billing]) -> Iterator[str]:
+        """Where the invoice of the period stands by a call of ours, no billing may wait to make it."""
         owned = {one.invoice for one in stood}
-        statuses = {one.status for one in stood}
+        waits = any((one.step, one.status) == (Step.CREATE, Status.WAITING) for one in stood)
         for one in self._live():
-            traces = statuses & {*UNRESOLVED, Status.CLAIMED, Status.PARKED, Status.HELD, Status.SKIPPED}
-            if one.created_by is By.API and one.number not in owned and not traces:
-                yield f"invoice {one.number} stands by our call, and no billing says so: {[_told(it) for it in stood]}"
+            if waits and one.created_by is By.API and one.period_start == FEBRUARY[0] and one.number not in owned:
+                yield f"invoice {one.number} stands by our call, and may be made again: {[_told(it) for it in stood]}"
 
     async def _judge_the_end(self, struck: set[Disturbance]) -> None:
         """What holds when nothing goes on by itself any more."""
@@ -422,8 +473,24 @@ class Night:
             )
             if by_itself or (one.status not in {*FINAL, Status.WAITING} and one.reason is None):
                 raise Wrong(f"nobody sees, and nothing moves, {_told(one)}")
-        if self._proven and not struck & PERSONS and [one.period_start for one in self._live()] != [FEBRUARY[0]]:
+        await self._judge_strangers(stood)
+        if self._proven and not struck & FOR_PEOPLE and [one.period_start for one in self._live()] != [FEBRUARY[0]]:
             raise Wrong(f"the invoice is not made: {[_told(one) for one in stood]}")
+
+    async def _judge_strangers(self, stood: Sequence[Billing]) -> None:
+        """An invoice that stands by a call of ours is a billing's; or a billing or the company stands still for it; or
+        at the very least the next morning's proof names it."""
+        owned, runtime = {one.invoice for one in stood}, self.stage.runtime
+        strange = [one.number for one in self._live() if one.created_by is By.API and one.number not in owned]
+        stands_still = any(one.status in {*UNRESOLVED, Status.PARKED, Status.HELD, Status.SKIPPED} for one in stood)
+        if not strange or stands_still or await self._is_stopped():
+            return
+        tenant = await tenants.get(runtime.ledger, self.tenant)
+        assert tenant is not None
+        proof = await reconcile(runtime.ledger, runtime.fortnox, tenant, runtime.settings.clock.today())
+        named = {number for line in proof.lines if line.finding not in SETTLED for number in line.invoices}
+        if not named >= set(strange):
+            raise Wrong(f"invoices {strange} stand by our call, and nobody says so: {[_told(one) for one in stood]}")
 
     def _live(self) -> list[Invoice]:
         return [

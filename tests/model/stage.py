@@ -216,9 +216,9 @@ class Stage:
         call.answer.set_result(response)
         await self._until_stopped(call.by)
 
-    def stumble(self) -> web.Response:
-        """A 500, which says nothing of whether Fortnox has acted."""
-        return self.sandbox.running.gateway._refused(Refusal(500, 1000003, "System exception"), 0.0)
+    def refusal(self, refusal: Refusal) -> web.Response:
+        """What Fortnox answers instead of yes."""
+        return self.sandbox.running.gateway._refused(refusal, 0.0)
 
     # The edges --------------------------------------------------------------------------------------------------------
 
@@ -301,7 +301,7 @@ async def open_stage(database_url: str, redis_url: str, data_dir: Path) -> Async
         _env_file=None,
     )
     ledger = await open_ledger(database_url, data_dir, settings.clock)
-    _do_not_wait_for_the_disk(ledger)
+    do_not_wait_for_the_disk(ledger)
     client, slots = connect_async(redis_url), governor_redis(redis_url)
     fortnox = await Fortnox.open(settings, slots)
     high_water = HighWater(ledger, slots, data_dir)
@@ -320,7 +320,7 @@ async def open_stage(database_url: str, redis_url: str, data_dir: Path) -> Async
     await running.stop()
 
 
-def _do_not_wait_for_the_disk(ledger: Ledger) -> None:
+def do_not_wait_for_the_disk(ledger: Ledger) -> None:
     """Nobody pulls the plug here, and half of a night would be waiting for it."""
     if isinstance(ledger._backend, SqliteBackend):
         engine = ledger._backend._engine

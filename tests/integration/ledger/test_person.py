@@ -1,12 +1,15 @@
 """What a person may do with a billing, and what not even a person may."""
 
+from datetime import timedelta
+
 import pytest
 
+from common.clock import Clock
 from common.ids import BillingId
 from common.ledger import audit, billings
 from common.ledger.billings import NotPossible
 from common.ledger.database import Ledger
-from common.ledger.outcomes import Again, Doubt, Hold, Park, Refusal, Refused, Seek
+from common.ledger.outcomes import Again, Delivered, Doubt, Hold, Park, Refusal, Refused, Seek
 from common.rules.reasons import Reason
 from common.rules.states import Status, Step
 from tests.integration.ledger.story import (
@@ -73,6 +76,17 @@ async def test_what_is_in_doubt_cannot_be_retried_or_skipped(ledger: Ledger) -> 
     with pytest.raises(NotPossible, match="cannot be skipped: it is in_doubt"):
         await billings.skip(ledger, billing.id, "anna", "")
     assert (await now(ledger, billing)).status is Status.IN_DOUBT
+
+
+async def test_a_sending_whose_yes_came_when_its_lease_was_over_cannot_be_retried(ledger: Ledger, clock: Clock) -> None:
+    await company(ledger)
+    billing = await made(ledger, await one(ledger), booked=True)
+    claim = await claimed(ledger, billing, lease=timedelta(minutes=1))
+    clock.shift += timedelta(minutes=2)
+    await billings.take_over(ledger, billing.id)
+    assert not await billings.settle(ledger, claim, ACTED, Delivered("e-mail"))
+    with pytest.raises(NotPossible, match="may have taken effect"):
+        await billings.retry(ledger, billing.id, "anna")
 
 
 async def test_a_doubt_that_evidence_has_answered_with_no_can_be_retried(ledger: Ledger) -> None:
