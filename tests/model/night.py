@@ -435,7 +435,8 @@ class Night:
     async def _check(self) -> None:
         """What holds at every moment."""
         stood = await self.billings()
-        wrong = [*self._wrong, *self._wrong_in_the_books(), *self._callable_again(stood)]
+        overdue = [f"{request}, whose lease had run out" for request in self.stage.overdue]
+        wrong = [*self._wrong, *overdue, *self._wrong_in_the_books(), *self._callable_again(stood)]
         if wrong:
             raise Wrong("; ".join(wrong))
 

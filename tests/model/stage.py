@@ -7,6 +7,7 @@ act and to answer. Time is the story's: the product's clock, the clock of leases
 
 import asyncio
 import contextlib
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
@@ -30,7 +31,7 @@ from common.ids import BillingId, TenantId
 from common.ledger import billings, claims
 from common.ledger.backends import SqliteBackend
 from common.ledger.database import Ledger, open_ledger
-from common.ledger.records import Billing
+from common.ledger.records import Billing, Claim
 from common.queue.connections import connect_async
 from common.rules.states import Step
 from common.settings import Settings
@@ -71,6 +72,8 @@ class Actor:
     """The gate where it stands; empty while it goes on, or has ended."""
     call: "Call | None" = None
     """What it has sent to Fortnox and waits for."""
+    held_until: float = math.inf
+    """By the clock of leases: until when its claim, if it has one, surely holds."""
     frozen: bool = False
     ended: bool = False
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -127,6 +130,8 @@ class Stage:
     calls: list[Call] = field(default_factory=list)
     on_call: Callable[[Call], None] = lambda call: None
     """Sees each call with an effect as it comes to Fortnox."""
+    overdue: list[str] = field(default_factory=list)
+    """Requests that were to leave though the lease had run out by then."""
     _graves: list[Actor] = field(default_factory=list)
     _names: int = 0
     _moving: Actor | None = None
@@ -235,6 +240,8 @@ class Stage:
         async def leave(permit: Any, method: str, path: str, **rest: Any) -> Any:
             actor = _actor.get()
             if actor is not None and EFFECT.fullmatch(f"{method} {path}"):
+                if self.boottime() > actor.held_until:
+                    self.overdue.append(f"{method} {path} by {actor.name}")
                 await actor.gate("request")
             return await request(permit, method, path, **rest)
 
@@ -266,7 +273,7 @@ class Stage:
             if not call.answer.done():
                 call.answer.set_result(None)
         await asyncio.gather(*(actor.task for actor in everybody if actor.task), return_exceptions=True)
-        self.actors, self._graves, self.calls = [], [], []
+        self.actors, self._graves, self.calls, self.overdue = [], [], [], []
         self._moving = None
 
 
@@ -277,6 +284,8 @@ def _between_gates(name: str, transaction: Callable[..., Awaitable[Any]]) -> Cal
             return await transaction(*arguments, **named)
         await actor.gate(f"before {name}")
         outcome = await transaction(*arguments, **named)
+        if isinstance(outcome, Claim):
+            actor.held_until = outcome.held_until
         await actor.gate(f"after {name}")
         return outcome
 

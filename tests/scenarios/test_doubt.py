@@ -98,6 +98,22 @@ async def test_an_invoice_that_fortnox_made_after_we_gave_up_is_found_though_it_
     assert len(bureau.books(BJORK, 1)) == 2
 
 
+async def test_an_invoice_that_does_not_tell_its_contract_is_parked_for_a_person_and_no_other_is_made(
+    bureau: Bureau,
+) -> None:
+    await proven(bureau, 1)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
+    await bureau.work(until=bureau.looked_for)
+    bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    # As if Fortnox had lost the reference: looking cannot tell whose it is.
+    made = bureau.company(BJORK).invoices[2]
+    made.contract_reference, made.period_start, made.period_end = 0, None, None
+    bureau.at("2026-02-01 09:05")
+    await bureau.work(until=bureau.looked_for)
+    assert (await bureau.stands(BJORK))[1:] == ["1 2026-02-01..2026-02-28 create parked unverified"]
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 2
+
+
 async def test_an_email_of_which_no_trace_is_found_is_never_sent_again_by_itself(bureau: Bureau) -> None:
     await proven(bureau, 2)
     await bureau.sandbox.fault(kind="cut", path="/3/invoices/*/email", times=1)

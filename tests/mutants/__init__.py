@@ -1,0 +1,1 @@
+"""The product with one rule broken each: what a named test must notice."""
