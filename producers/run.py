@@ -24,8 +24,10 @@ from common.ids import TenantId
 from common.ledger import billings, blocks, tenants
 from common.ledger.database import Ledger, LedgerError, open_ledger
 from common.ledger.records import Tenant
+from common.queue import outbox
 from common.queue.connections import connect_async
 from common.queue.doorbell import READY, Doorbell
+from common.queue.messages import SeekEvidence
 from common.queue.outbox import QueueUnreachable
 from common.rules.reasons import REASONS, Reason, Scope, of_refusal
 from common.rules.states import Step
@@ -164,6 +166,8 @@ class Producer:
         self._listed_at[tenant.id] = started
         await self._clear_read_blocks(tenant.id)
         await explain(self._ledger, tenant.id, rows)
+        if await billings.outrun(self._ledger, tenant.id):
+            await outbox.enqueue(self._redis, [SeekEvidence(tenant=tenant.id)])
         if await self._plan(tenant.id) or await see_corrections(self._ledger, self._fortnox, tenant.id):
             await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
 

@@ -16,6 +16,7 @@ from common.clock import STOCKHOLM
 from common.fortnox import errors
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import billings, invoices, tenants
+from common.ledger.early import take_in_late
 from common.ledger.outcomes import Again, Booked, Delivered, Doubt, Made, Outcome, Park, Seek, Void
 from common.ledger.records import Attempt, AttemptVerdict, Billing, Invoice
 from common.rules.reasons import Reason
@@ -66,8 +67,11 @@ async def _seek(runtime: Runtime, tenant: TenantId) -> None:
         if not await _was_not_done(runtime, billing, attempt)
     ]
     creates = [(billing, attempt) for billing, attempt in sought if billing.step is Step.CREATE]
+    outrun = await billings.outrun(runtime.ledger, tenant)
     with structlog.contextvars.bound_contextvars(tenant=tenant):
         try:
+            if outrun:
+                await _seek_late_effects(runtime, tenant, outrun)
             if creates:
                 await _seek_invoices(runtime, tenant, creates)
             for billing, attempt in sought:
@@ -222,6 +226,11 @@ async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) 
     if attempt.stood is not None:
         # The ledger is an older copy: what is later than it knows was made in the time that it has lost.
         return None
+    return await _later_one(runtime, billing, attempt)
+
+
+async def _later_one(runtime: Runtime, billing: Billing, attempt: Attempt) -> Invoice | None:
+    """The oldest invoice of a later period of the contract that is newer than the call, and no billing's."""
     mark = attempt.newest_invoice_before or InvoiceNumber(0)
     known = await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract)
     later = [invoice for invoice in known if invoice.number > mark and is_early(invoice, billing)]
@@ -230,6 +239,20 @@ async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) 
     billed = await billings.find(runtime.ledger, tenant=billing.tenant, contract=billing.contract)
     owned = {other.invoice for other in billed}
     return min((invoice for invoice in later if invoice.number not in owned), key=lambda one: one.number, default=None)
+
+
+async def _seek_late_effects(runtime: Runtime, tenant: TenantId, outrun: Sequence[tuple[Billing, Attempt]]) -> None:
+    """A call that was never answered may act when its billing has long gone on with an invoice that somebody made by
+    hand: then it has made the next period's."""
+    await _look_for(runtime, tenant, outrun)
+    for billing, attempt in outrun:
+        early = await _later_one(runtime, billing, attempt)
+        if early is None:
+            continue
+        taken_in = await take_in_late(runtime.ledger, billing.id, early, runtime.name)
+        if taken_in is not None:
+            log.warning("call_acted_late", billing=billing.id, invoice=early.number, taken_in_as=taken_in.id)
+            await surprise(runtime, billing, {"invoice": str(early.number), "its period": str(early.period)})
 
 
 async def _take_in_both(runtime: Runtime, billing: Billing, attempt: Attempt, by_hand: Invoice, early: Invoice) -> None:

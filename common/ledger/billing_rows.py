@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -25,11 +26,13 @@ from sqlalchemy import (
 
 from common.clock import STOCKHOLM
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
+from common.ledger.columns import Instant, microseconds
 from common.ledger.database import NOW, Ledger
 from common.ledger.policies import policy_of
 from common.ledger.records import Attempt, Billing, Count
 from common.ledger.schema import (
     EVERY_STEP,
+    IS_NEVER_ANSWERED,
     IS_UNDER_WAY,
     IS_WAITING,
     NO_TENANT,
@@ -42,10 +45,13 @@ from common.ledger.schema import (
     tenants,
     word,
 )
-from common.rules.periods import Period
+from common.rules.periods import Period, follows
 from common.rules.plan import BilledView
 from common.rules.reasons import Reason
 from common.rules.states import Status, Step
+
+WATCHED_FOR = timedelta(hours=24)
+"""After the end of its token: what a call that was never answered did must have shown by then."""
 
 
 async def get(ledger: Ledger, billing: BillingId) -> Billing | None:
@@ -113,6 +119,17 @@ async def seekers(ledger: Ledger, tenant: TenantId | None = None) -> list[tuple[
     statement = _SEEKERS if tenant is None else _SEEKERS.where(billings.c.tenant == tenant)
     rows = await ledger.fetch(statement, ledger.shift)
     return [(billing_of(row), attempt_of(row, "attempt_")) for row in rows]
+
+
+async def outrun(ledger: Ledger, tenant: TenantId) -> list[tuple[Billing, Attempt]]:
+    """The newest billings of contracts that have gone further than one period on, though a call which Fortnox never
+    answered made the billing's invoice, or was believed to have made none; with that attempt.
+
+    Such a call may have acted late, on the period after (design, section 6: the click in between).
+    """
+    rows = await ledger.fetch(_OUTRUN, {"of_tenant": tenant, "within": microseconds(WATCHED_FOR), **ledger.shift})
+    found = [(billing_of(row), attempt_of(row, "attempt_"), Period(row.shown_start, row.shown_end)) for row in rows]
+    return [(billing, attempt) for billing, attempt, shown in found if not follows(billing.period, shown)]
 
 
 async def expired(ledger: Ledger) -> list[Billing]:
@@ -328,6 +345,36 @@ _SEEKERS = (
         ),
     )
     .order_by(billings.c.changed_at, billings.c.id)
+)
+_later = billings.alias("later")
+_OUTRUN = (
+    select(
+        billings,
+        *(column.label(f"attempt_{column.name}") for column in attempts.c),
+        contracts.c.period_start.label("shown_start"),
+        contracts.c.period_end.label("shown_end"),
+    )
+    .join(attempts, attempts.c.billing == billings.c.id)
+    .join(contracts, and_(contracts.c.tenant == billings.c.tenant, contracts.c.number == billings.c.contract))
+    .where(
+        text(IS_NEVER_ANSWERED.replace("step", "attempts.step")),
+        attempts.c.token_expires_at > NOW - bindparam("within", type_=Instant.impl),
+        attempts.c.stood.is_(None),
+        billings.c.tenant == bindparam("of_tenant"),
+        billings.c.invoice.is_not(None),
+        billings.c.status != word(Status.VOIDED.value),
+        contracts.c.status == "ACTIVE",
+        contracts.c.period_start > billings.c.period_end,
+        ~exists(
+            select(_later.c.id).where(
+                _later.c.tenant == billings.c.tenant,
+                _later.c.contract == billings.c.contract,
+                _later.c.period_start > billings.c.period_start,
+                _later.c.status != word(Status.VOIDED.value),
+            )
+        ),
+    )
+    .order_by(billings.c.id, attempts.c.id)
 )
 _EXPIRED = (
     select(billings).where(text("billings.status = 'claimed'"), billings.c.lease_until < NOW).order_by(billings.c.id)

@@ -6,7 +6,7 @@ here, never a rule: each rule is in the module that its name comes from.
 """
 
 from common.ledger.billing_rows import attempts_of as attempts
-from common.ledger.billing_rows import carried_out, counts, expired, find, get, owner_of, ready, seekers
+from common.ledger.billing_rows import carried_out, counts, expired, find, get, outrun, owner_of, ready, seekers
 from common.ledger.by_person import NotPossible, approve, cancelled_early, keep, retry, skip
 from common.ledger.claims import claim
 from common.ledger.outcomes import (
@@ -53,6 +53,7 @@ __all__ = [
     "give_back",
     "keep",
     "move",
+    "outrun",
     "owner_of",
     "ready",
     "resolve",

@@ -8,16 +8,34 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
+from common.ids import BillingId
 from common.ledger import audit
-from common.ledger.billing_changes import state_of
+from common.ledger.billing_changes import read_locked, state_of
 from common.ledger.billing_rows import billing_of
-from common.ledger.database import Ledger
+from common.ledger.database import Ledger, instant_of
+from common.ledger.outcomes import Made
 from common.ledger.records import Billing, Invoice
 from common.ledger.schema import billings
 from common.rules import due
 from common.rules.periods import Period
 from common.rules.reasons import Reason
 from common.rules.states import Status, Step
+
+
+async def take_in_late(ledger: Ledger, asked: BillingId, invoice: Invoice, by: str) -> Billing | None:
+    """`take_in` for a billing that has its own invoice already: the call that was in doubt has acted after all.
+
+    Returns:
+      `None`: the invoice is another billing's by now, or the ledger has one of its period.
+    """
+
+    def work(connection: Connection) -> Billing | None:
+        row = read_locked(connection, ledger, asked, Made(invoice))
+        if row is None or row.owner is not None or row.invoice in (None, invoice.number):
+            return None
+        return take_in(connection, ledger, billing_of(row), invoice, by, instant_of(row.now))
+
+    return await ledger.transact(work)
 
 
 def take_in(

@@ -50,6 +50,9 @@ IS_VOIDED = "status = 'voided'"
 IS_ENDED = "(cancelled OR credit OR credited_by IS NOT NULL)"
 """Of an invoice: it does not stand, or is the credit of another."""
 
+IS_NEVER_ANSWERED = "step = 'create' AND verdict IN ('acted', 'absent') AND (http_status IS NULL OR http_status >= 300)"
+"""Of an attempt: looking, or a person, said what became of it. Fortnox never did."""
+
 EVERY_STEP = ""
 """In `blocks.step`: the block stops all steps. Not NULL, which no unique key compares."""
 
@@ -311,6 +314,12 @@ attempts = Table(
         unique=True,
         sqlite_where=text("verdict IS NULL"),
         postgresql_where=text("verdict IS NULL"),
+    ),
+    Index(
+        "ix_attempts_never_answered",
+        "token_expires_at",
+        sqlite_where=text(IS_NEVER_ANSWERED),
+        postgresql_where=text(IS_NEVER_ANSWERED),
     ),
 )
 

@@ -1,6 +1,7 @@
 """A person makes the invoice by hand between our look and our call, so that our call makes the next period's."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from common.ledger.billings import NotPossible
 from common.ledger.records import Billing
 from common.rules.reasons import Reason
-from tests.bureau import Bureau, lines
+from tests.bureau import Bureau, bureau_for, lines
+from tests.sandboxes import Sandbox
 from tests.scenarios.companies import BJORK, CUSTOMER, february, monthly, proven
 from workers import early
 
@@ -16,6 +18,16 @@ BOTH = """
     1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
     1 2026-03-01..2026-03-31 2026-02-01 125
 """
+
+
+@pytest.fixture
+async def bureau(
+    sandbox: Sandbox, wrapper: str, database_url: str, redis_url: str, tmp_path: Path
+) -> AsyncIterator[Bureau]:
+    """A bureau whose look at a contract stays good however slow the machine is: the click comes after the look."""
+    async with bureau_for(sandbox, redis_url, database_url, tmp_path, fresh_seconds=600.0) as running:
+        running.at("2026-01-01 09:00")
+        yield running
 
 
 async def clicked_between(bureau: Bureau, **choices: Any) -> None:
@@ -198,3 +210,25 @@ async def test_an_early_invoice_of_a_contract_without_further_steps_is_done_once
     await early.keep(bureau.ledger, bureau.fortnox, (await early_one(bureau)).id, "test")
     assert (await bureau.stands(BJORK))[1] == "1 2026-03-01..2026-03-31 done"
     assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125"
+
+
+async def test_a_call_that_acts_when_a_handmade_invoice_was_long_taken_for_its_own_is_caught_by_the_next_listing(
+    bureau: Bureau,
+) -> None:
+    await proven(bureau, 1)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
+    await bureau.work(until=bureau.looked_for)
+    # Somebody sees that it is missing, and makes it; then Fortnox finishes what it had begun.
+    bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    bureau.at("2026-02-01 09:05")
+    await bureau.work()
+    assert (await bureau.stands(BJORK))[1:] == ["1 2026-02-01..2026-02-28 done"]
+    bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    bureau.at("2026-02-01 09:10")
+
+    async def caught() -> bool:
+        return any(one.reason is Reason.EARLY for one in await bureau.billings())
+
+    await bureau.work(until=caught)
+    assert (await bureau.stands(BJORK))[2:] == ["1 2026-03-01..2026-03-31 bookkeep parked early"]
+    assert bureau.books(BJORK)[2:] == ["1 2026-03-01..2026-03-31 2026-02-01 125 by-hand"]

@@ -202,6 +202,8 @@ CREATE TABLE attempts (
 );
 CREATE INDEX ix_attempts_billing ON attempts (billing, step);
 CREATE UNIQUE INDEX uq_attempts_open ON attempts (billing, step) WHERE verdict IS NULL;
+CREATE INDEX ix_attempts_never_answered ON attempts (token_expires_at)
+    WHERE step = 'create' AND verdict IN ('acted', 'absent') AND (http_status IS NULL OR http_status >= 300);
 
 CREATE TABLE blocks (
     tenant BIGINT NOT NULL,
