@@ -295,7 +295,8 @@ class Bureau:
         """Lists every company, and works until there are so many billings in all, each on its queue."""
 
         async def planned() -> bool:
-            return len(await self.billings()) == billings and await self._on_the_queue(CreateInvoice.queue) > 0
+            on_the_queue = await self._on_the_queue(CreateInvoice.queue)
+            return not self._is_polling() and len(await self.billings()) == billings and on_the_queue > 0
 
         await self.work(until=planned)
 
