@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 
+import asyncpg
 import structlog
 from redis import RedisError
 from sqlalchemy.exc import DBAPIError
@@ -45,13 +46,14 @@ SECONDS_A_FAULT = 4.0
 LEAST_SHARE = 0.04
 """Of the faults asked for, so many hits of each kind at the least."""
 ANSWER_CHANGES_EVERY = 20.0
-UNDONE = (OSError, DBAPIError, sqlite3.Error, RedisError, QueueUnreachable)
+UNDONE = (OSError, DBAPIError, sqlite3.Error, asyncpg.PostgresError, RedisError, QueueUnreachable)
 """A fault that another one, struck at the same moment, has kept from being set up."""
 _LOOK_EVERY = 0.5
 STANDS_STILL_FOR = 2.5 * POLL_INTERVAL
 """Seconds: every company has been listed since, and what was due there has been planned."""
 _DUTY_EVERY = 2.0
 _RETIRES_EVERY = 5.0
+_TENDS_EVERY = 1.0
 
 
 class Deal:
@@ -168,6 +170,11 @@ async def _meanwhile(scene: Scene, *, supplying: bool) -> AsyncIterator[None]:
     async def retire() -> None:
         await scene.supply.retire(scene.sight)
 
+    async def tend() -> None:
+        # A role that finds its ledger or Redis gone at its start ends; whoever runs the product starts it again.
+        scene.stage.replace_dead("producer", 1)
+        scene.stage.replace_dead("worker", scene.workers)
+
     async def follow() -> None:
         await scene.record.follow(scene.sight)
 
@@ -175,7 +182,11 @@ async def _meanwhile(scene: Scene, *, supplying: bool) -> AsyncIterator[None]:
         async with scene.lock("person on duty"):
             await scene.on_duty.look_after()
 
-    rounds: list[tuple[Callable[[], Awaitable[None]], float]] = [(follow, _LOOK_EVERY), (duty, _DUTY_EVERY)]
+    rounds: list[tuple[Callable[[], Awaitable[None]], float]] = [
+        (follow, _LOOK_EVERY),
+        (duty, _DUTY_EVERY),
+        (tend, _TENDS_EVERY),
+    ]
     if supplying:
         rounds += [(supply, _LOOK_EVERY), (retire, _RETIRES_EVERY), (_other_answer(scene), ANSWER_CHANGES_EVERY)]
     tasks = [asyncio.create_task(_again_and_again(what, every)) for what, every in rounds]

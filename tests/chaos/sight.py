@@ -79,6 +79,10 @@ class Sight:
         rows = await self._rows(statement.where(billings.c.status == word("done"), billings.c.changed_at < instant))
         return [(row.tenant, row.contract) for row in rows]
 
+    async def called(self) -> int:
+        """How many claims have been made."""
+        return int((await self._rows(select(func.count().label("number")).select_from(attempts)))[0].number)
+
     async def settled(self) -> int:
         """How many calls have been answered, and their outcome committed."""
         statement = select(func.count().label("number")).where(attempts.c.answered_at.is_not(None))
