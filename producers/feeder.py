@@ -34,6 +34,10 @@ PER_TENANT = 60
 MESSAGE_LOST_AFTER = 5.0
 """Seconds after which a message whose queue is empty, and whose billing still waits, is taken for lost."""
 
+MESSAGE_LATE_AFTER = 30.0
+"""Seconds after which it is sent again whatever its queue holds: on one that is never empty, what a wipe has taken
+would else be missed for ever. Only what gets a slot within `HORIZON` is admitted; a second message harms nobody."""
+
 LOOK_SERVES = 12
 """So many answers wait for one look at most (design, section 6) ..."""
 
@@ -125,12 +129,13 @@ class Feeder:
         self._admitted = {key: at for key, at in self._admitted.items() if key in still_ready}
 
     async def _forget_what_was_lost(self) -> None:
-        """A message is lost when its billing still waits though its queue has long been empty, as after a wipe."""
-        overdue = {key for key, at in self._admitted.items() if boottime() - at > MESSAGE_LOST_AFTER}
-        if not overdue:
+        """A message is lost when its billing still waits though its queue has long been empty, as after a wipe, or
+        though it was sent longer ago than any worker can need."""
+        ages = {key: boottime() - at for key, at in self._admitted.items() if boottime() - at > MESSAGE_LOST_AFTER}
+        if not ages:
             return
         empty = {depth.queue for depth in await depths(self._redis) if depth.ready + depth.in_flight == 0}
-        lost = {key for key in overdue if MESSAGE_OF[key[1]].queue in empty}
+        lost = {key for key, age in ages.items() if MESSAGE_OF[key[1]].queue in empty or age > MESSAGE_LATE_AFTER}
         for key in lost:
             del self._admitted[key]
         if lost:

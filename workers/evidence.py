@@ -19,6 +19,7 @@ from common.ledger import billings, invoices, tenants
 from common.ledger.early import take_in_late
 from common.ledger.outcomes import Again, Booked, Delivered, Doubt, Made, Outcome, Park, Seek, Void
 from common.ledger.records import Attempt, AttemptVerdict, Billing, Invoice
+from common.rules.due import due_on
 from common.rules.reasons import Reason
 from common.rules.states import Delivery, Status, Step
 from workers.absence import in_words, is_believable
@@ -223,10 +224,11 @@ async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) 
     """
     if billing.status is not Status.IN_DOUBT and EARLY not in billing.detail:
         return None
-    if attempt.stood is not None:
-        # The ledger is an older copy: what is later than it knows was made in the time that it has lost.
-        return None
-    return await _later_one(runtime, billing, attempt)
+    later = await _later_one(runtime, billing, attempt)
+    if later is None or later.period is None or attempt.stood is None:
+        return later
+    # The ledger is an older copy: what was due may have been made in the time that it has lost. Nothing else was.
+    return later if due_on(later.period, billing.policy) > runtime.settings.clock.today() else None
 
 
 async def _later_one(runtime: Runtime, billing: Billing, attempt: Attempt) -> Invoice | None:

@@ -227,6 +227,30 @@ async def test_a_period_planned_and_invoiced_after_the_copy_is_told_of_and_the_n
     ]
 
 
+async def test_an_invoice_that_a_lost_call_made_too_early_is_parked_all_the_same(
+    bureau: Bureau, copies: Copies
+) -> None:
+    await proven(bureau, 1)
+    async with bureau.without_workers():
+        await bureau.plan(billings=2)
+        await copies.make()
+        # Read once more: the click comes after our look, however long the copy took.
+        await bureau.plan(billings=2)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    await bureau.work_on(bureau.at_rest)
+    await copies.put_back()
+    await bureau.work()
+    assert await bureau.stands(BJORK) == lines("""
+        1 2026-01-01..2026-01-31 done
+        1 2026-02-01..2026-02-28 done
+        1 2026-03-01..2026-03-31 bookkeep parked early
+    """)
+    assert bureau.books(BJORK)[1:] == lines("""
+        1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
+        1 2026-03-01..2026-03-31 2026-02-01 125
+    """)
+
+
 async def test_a_worker_whose_ledger_turns_into_an_older_copy_under_its_feet_does_not_call(bureau: Bureau) -> None:
     await proven(bureau, 1)
     async with bureau.without_workers():

@@ -2,14 +2,18 @@
 
 from datetime import timedelta
 
+import pytest
 from redis.asyncio import Redis
 
 from common.clock import boottime
 from common.fortnox.governor import LIMIT
+from common.ids import BillingId
 from common.ledger.database import Ledger
 from common.ledger.outcomes import Seek
-from common.queue.layout import waiting
-from producers.feeder import FOUND_WITHIN, Feeder
+from common.queue import outbox
+from common.queue.layout import bodies, waiting
+from common.queue.messages import CreateInvoice
+from producers.feeder import FOUND_WITHIN, MESSAGE_LATE_AFTER, Feeder
 from tests.integration.ledger.story import ACTED, TENANT, company, planned, settled
 
 DUE = 30
@@ -44,3 +48,17 @@ async def test_an_answer_that_is_not_found_keeps_no_slot_for_ever(
     await bureau(ledger, sought=10)
     ledger.clock.shift += timedelta(seconds=FOUND_WITHIN + 1)
     assert await creates_admitted(feeder, queues) == LIMIT
+
+
+async def test_messages_that_were_lost_are_sent_again_though_their_queue_is_never_empty(
+    ledger: Ledger, feeder: Feeder, queues: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bureau(ledger)
+    assert await creates_admitted(feeder, queues) == LIMIT
+    await queues.delete(waiting("invoicing"), bodies("invoicing"))
+    await outbox.enqueue(queues, [CreateInvoice(billing=BillingId(9999), tenant=TENANT)])
+    later = boottime() + MESSAGE_LATE_AFTER
+    for now, messages in ((later - 1, 1), (later + 1, 1 + LIMIT)):
+        monkeypatch.setattr("producers.feeder.boottime", lambda now=now: now)
+        await feeder.admit({TENANT: now})
+        assert await queues.llen(waiting("invoicing")) == messages
