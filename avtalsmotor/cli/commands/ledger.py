@@ -20,10 +20,11 @@ def restored(
 ) -> None:
     """Say that the ledger is an older copy of itself.
 
-    That is a backup that was put back, or a standby that took over without the last entries. Invoices may have been made and sent that it does not know of. So everything unfinished in it is put in doubt at its
-    step, and nothing of it is called before Fortnox has been searched. What is found is taken in; what is not goes back
-    to where it stood once no lost call can take effect any more, about an hour later. A delivery of which no trace is
-    found waits for you. Stop everything that works with the ledger first.
+    That is a backup that was put back, or a standby that took over without the last entries. Invoices may have been
+    made and sent that it does not know of. So everything unfinished in it is put in doubt at its step, and nothing of
+    it is called before Fortnox has been searched. What is found is taken in; what is not goes back to where it stood
+    once no lost call can take effect any more, about an hour later. A delivery of which no trace is found waits for
+    you. Stop everything that works with the ledger first.
     """
     from avtalsmotor.cli.actions import ledger
 
