@@ -70,6 +70,10 @@ class Record:
         """It happened, and may explain something, whether or not it counts."""
         self.strikes.append(strike)
 
+    def forget_since(self, instant: float) -> None:
+        """The ledger was put back to a copy made then: what was struck later it does not know, or by other numbers."""
+        self._recovering = [one for one in self._recovering if one.since < instant]
+
     def total(self) -> int:
         return sum(self.hits.values())
 
@@ -87,7 +91,8 @@ class Record:
         took = now - one.since
         if flight is not None and flight.step == one.step:
             if flight.status in _ON_ITS_WAY:
-                self.longest_recovery[one.kind] = max(self.longest_recovery[one.kind], took)
+                if not one.in_sight:
+                    self.longest_recovery[one.kind] = max(self.longest_recovery[one.kind], took)
                 return False
             if flight.status == "in_doubt":
                 if not one.in_sight:
