@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     lease_margin: float = Field(default=15.0, gt=0)
     """How much longer than `call_timeout` a worker's lease lasts: the time for the outcome's commit, and for a busy
     machine."""
+    producer_lease: float = Field(default=10.0, gt=0)
+    """How long after its last sign of life a producer's companies are nobody else's."""
     settle: float = Field(default=600.0, gt=0)
     """How long Fortnox may take to finish what it has begun, and to show it: what it does not show is believed not made
     only after this, and after the token of the call has expired (design 6)."""

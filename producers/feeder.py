@@ -5,7 +5,8 @@ What the feeder remembers is a hint: lost, it sends a message twice, and the wor
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
 
@@ -19,9 +20,10 @@ from common.ledger import billings
 from common.ledger.database import Ledger
 from common.ledger.records import Attempt, Billing
 from common.queue import outbox
-from common.queue.depth import depths
+from common.queue.contents import on_their_way
 from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence
 from common.rules.states import Step
+from producers.tenancy import Tenancy
 
 log = structlog.get_logger()
 
@@ -32,11 +34,11 @@ PER_TENANT = 60
 """How many ready billings of a tenant are looked at: more than a window and a horizon can use."""
 
 MESSAGE_LOST_AFTER = 5.0
-"""Seconds after which a message whose queue is empty, and whose billing still waits, is taken for lost."""
+"""Seconds after which a billing that still waits is looked for on the queues; without a message it is sent again. After
+each time that it was, it is left alone for twice as long, up to `SENT_AGAIN_AFTER`."""
 
-MESSAGE_LATE_AFTER = 30.0
-"""Seconds after which it is sent again whatever its queue holds: on one that is never empty, what a wipe has taken
-would else be missed for ever. Only what gets a slot within `HORIZON` is admitted; a second message harms nobody."""
+SENT_AGAIN_AFTER = 30.0
+"""Seconds after which a message is sent again although there is one: whoever has it may never act on it."""
 
 LOOK_SERVES = 12
 """So many answers wait for one look at most (design, section 6) ..."""
@@ -63,15 +65,39 @@ Admission = tuple[BillingId, Step, datetime]
 """What a message was sent for: a step of a billing as it then stood. One that has come back since is another."""
 
 
-class Feeder:
-    """Sends messages for what the ledger says is ready."""
+@dataclass(slots=True)
+class Sent:
+    """The messages that were sent for an admission."""
 
-    def __init__(self, ledger: Ledger, client: redis.asyncio.Redis, governor: Governor, fresh_seconds: float) -> None:
+    at: float
+    """The last one, by `boottime()`."""
+    times: int = 1
+    is_lost: bool = False
+    """It is to be sent again."""
+
+    def is_overdue(self, now: float) -> bool:
+        return now - self.at > min(MESSAGE_LOST_AFTER * 2.0 ** (self.times - 1), SENT_AGAIN_AFTER)
+
+
+class Feeder:
+    """Sends messages for what the ledger says is ready, of the companies that the producer has on lease."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        client: redis.asyncio.Redis,
+        governor: Governor,
+        tenancy: Tenancy,
+        fresh_seconds: float,
+    ) -> None:
         self._ledger = ledger
         self._redis = client
         self._governor = governor
+        self._tenancy = tenancy
         self._fresh = timedelta(seconds=fresh_seconds)
-        self._admitted: dict[Admission, float] = {}
+        self._admitted: dict[Admission, Sent] = {}
+        self._taken_on: set[TenantId] = set()
+        self._looked_for_lost_at = float("-inf")
         self._looks: dict[TenantId, float] = {}
         self._creating: set[TenantId] = set()
         self._reads_to_come: dict[TenantId, int] = {}
@@ -84,9 +110,9 @@ class Feeder:
 
         Returns the tenants whose contracts must be listed before more of their creates are admitted.
         """
-        ready = await billings.ready(self._ledger, per_tenant=PER_TENANT)
+        ready = await self._ready()
         self._forget_what_moved(ready)
-        await self._forget_what_was_lost()
+        await self._find_what_was_lost()
         by_tenant: dict[TenantId, list[Billing]] = defaultdict(list)
         for billing in ready:
             by_tenant[billing.tenant].append(billing)
@@ -106,8 +132,8 @@ class Feeder:
         return listed_at is None or boottime() - listed_at > self._fresh.total_seconds() * STALE_LISTING
 
     async def _with_room(self, tenant: TenantId, waiting: Sequence[Billing]) -> list[Billing]:
-        on_their_way = [one for one in waiting if admission_of(one) in self._admitted]
-        candidates = [one for one in waiting if admission_of(one) not in self._admitted]
+        on_their_way = [one for one in waiting if self._is_on_its_way(one)]
+        candidates = [one for one in waiting if not self._is_on_its_way(one)]
         if not candidates:
             return []
         # Looks come first: behind a queue of creates an answer would be found so late that it is no longer fresh.
@@ -115,37 +141,73 @@ class Feeder:
         room = await self._governor.room(tenant, HORIZON) - taken
         return candidates[: max(room, 0)]
 
+    def _is_on_its_way(self, billing: Billing) -> bool:
+        sent = self._admitted.get(admission_of(billing))
+        return sent is not None and not sent.is_lost
+
     async def _send(self, admitted: Sequence[Billing]) -> None:
-        if not admitted:
+        # A producer that was frozen meanwhile has nothing to send any more.
+        still_ours = [billing for billing in admitted if self._tenancy.holds(billing.tenant)]
+        if not still_ours:
             return
         now = boottime()
-        await outbox.enqueue(self._redis, [message_for(billing) for billing in admitted])
-        for billing in admitted:
-            self._admitted[admission_of(billing)] = now
-        log.debug("billings_admitted", billings=len(admitted))
+        await outbox.enqueue(self._redis, [message_for(billing) for billing in still_ours])
+        for billing in still_ours:
+            before = self._admitted.get(admission_of(billing))
+            self._admitted[admission_of(billing)] = Sent(now, 1 + (before.times if before else 0))
+        log.debug("billings_admitted", billings=len(still_ours))
+
+    def take_on(self, tenants: Collection[TenantId]) -> None:
+        """These companies have just become the producer's: what another has sent for them is not sent again."""
+        self._taken_on.update(tenants)
+
+    async def _ready(self) -> list[Billing]:
+        taken_on, self._taken_on = self._taken_on, set()
+        try:
+            found = await billings.ready(self._ledger, per_tenant=PER_TENANT, producer=self._tenancy.name)
+            # Not those that were taken on meanwhile: what was sent for them is not known yet.
+            ready = [one for one in found if self._tenancy.holds(one.tenant) and one.tenant not in self._taken_on]
+            await self._learn_what_was_sent([one for one in ready if one.tenant in taken_on])
+        except BaseException:
+            self._taken_on |= taken_on
+            raise
+        return ready
+
+    async def _learn_what_was_sent(self, unknown: Sequence[Billing]) -> None:
+        if unknown:
+            sent = await on_their_way(self._redis, {queue_of(billing.step) for billing in unknown})
+            now = boottime()
+            for billing in unknown:
+                if (queue_of(billing.step), billing.id) in sent:
+                    self._admitted.setdefault(admission_of(billing), Sent(now))
 
     def _forget_what_moved(self, ready: Sequence[Billing]) -> None:
         still_ready = {admission_of(one) for one in ready}
-        self._admitted = {key: at for key, at in self._admitted.items() if key in still_ready}
+        self._admitted = {key: sent for key, sent in self._admitted.items() if key in still_ready}
 
-    async def _forget_what_was_lost(self) -> None:
-        """A message is lost when its billing still waits though its queue has long been empty, as after a wipe, or
-        though it was sent longer ago than any worker can need."""
-        ages = {key: boottime() - at for key, at in self._admitted.items() if boottime() - at > MESSAGE_LOST_AFTER}
-        if not ages:
+    async def _find_what_was_lost(self) -> None:
+        """A billing that still waits long after its message was sent, and has none on the queues, is sent for again.
+
+        The message was lost with Redis, or dropped by a worker where a claim was refused for the moment.
+        """
+        now = boottime()
+        overdue = {key: sent for key, sent in self._admitted.items() if not sent.is_lost and sent.is_overdue(now)}
+        if not overdue or now - self._looked_for_lost_at < MESSAGE_LOST_AFTER / 5:
             return
-        empty = {depth.queue for depth in await depths(self._redis) if depth.ready + depth.in_flight == 0}
-        lost = {key for key, age in ages.items() if MESSAGE_OF[key[1]].queue in empty or age > MESSAGE_LATE_AFTER}
-        for key in lost:
-            del self._admitted[key]
+        self._looked_for_lost_at = now
+        there = await on_their_way(self._redis, {queue_of(step) for _, step, _ in overdue})
+        for (billing, step, _), sent in overdue.items():
+            sent.is_lost = (queue_of(step), billing) not in there or now - sent.at > SENT_AGAIN_AFTER
+        lost = sum(sent.is_lost for sent in overdue.values())
         if lost:
-            log.warning("messages_lost", messages=len(lost))
+            log.warning("messages_lost", messages=lost)
 
     async def ask_for_evidence(self) -> None:
         """Sends one look to each tenant whose answers have waited long enough, or are enough to share one."""
         sought: dict[TenantId, list[tuple[Billing, Attempt]]] = defaultdict(list)
         for billing, attempt in await billings.seekers(self._ledger):
-            sought[billing.tenant].append((billing, attempt))
+            if self._tenancy.holds(billing.tenant):
+                sought[billing.tenant].append((billing, attempt))
         for tenant in self._looks.keys() - sought.keys():
             del self._looks[tenant]
         now = self._ledger.clock.now()
@@ -179,6 +241,11 @@ MESSAGE_OF: Mapping[Step, type[CreateInvoice] | type[Bookkeep] | type[Deliver]] 
     Step.BOOKKEEP: Bookkeep,
     Step.DELIVER: Deliver,
 }
+
+
+def queue_of(step: Step) -> str:
+    """The queue of the messages that ask for the step."""
+    return MESSAGE_OF[step].queue
 
 
 def admission_of(billing: Billing) -> Admission:

@@ -1,14 +1,15 @@
 """The producer's process: polls tenants, plans, feeds the queues and sweeps, each in a task of its own.
 
-Several producers may run: what they insert and send twice is dropped by the ledger's constraints and by the workers.
+Several producers may run: each works for the companies that it has on lease (`tenancy`), and for no other.
 """
 
 import asyncio
 import contextlib
+import math
 import random
 import signal
-from collections.abc import Collection
-from datetime import date
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
 
 import redis.asyncio
 import structlog
@@ -23,12 +24,13 @@ from common.high_water import HighWater
 from common.ids import TenantId
 from common.ledger import billings, blocks, tenants
 from common.ledger.database import Ledger, LedgerError, open_ledger
-from common.ledger.records import Tenant
+from common.ledger.records import Contract, Tenant
 from common.queue import outbox
 from common.queue.connections import connect_async
 from common.queue.doorbell import READY, Doorbell
 from common.queue.messages import SeekEvidence
 from common.queue.outbox import QueueUnreachable
+from common.rules.plan import Verdict
 from common.rules.reasons import REASONS, Reason, Scope, of_refusal
 from common.rules.states import Step
 from common.settings import Settings
@@ -39,6 +41,7 @@ from producers.feeder import Feeder
 from producers.mornings import Mornings
 from producers.planner import insert_due
 from producers.surprises import explain, unexplained
+from producers.tenancy import Tenancy
 
 log = structlog.get_logger()
 
@@ -56,6 +59,9 @@ SWEEP_EVERY = 1.0
 PROVE_EVERY = 10.0
 """Seconds between two looks whether a company's proof of the day is to be made."""
 
+LEAVES_WITHIN = 5.0
+"""Seconds that a producer which is told to stop has for giving its companies back."""
+
 RETRY_POLL_AFTER = 10.0
 """Seconds after a tenant's first failed poll; doubled with each further one, up to the poll interval."""
 
@@ -64,7 +70,7 @@ AWAY = (OSError, RedisError, DBAPIError, QueueUnreachable, errors.GovernorUnreac
 
 
 class Producer:
-    """One producer over all tenants of the ledger."""
+    """One producer over its share of the ledger's tenants."""
 
     def __init__(
         self,
@@ -80,14 +86,17 @@ class Producer:
         self._fortnox = fortnox
         self._mornings = Mornings(ledger, fortnox, settings.reconcile_from)
         self._high_water = high_water
-        self._feeder = Feeder(ledger, client, fortnox.governor, settings.fresh_seconds)
+        self._tenancy = Tenancy(ledger, settings.producer_lease)
+        self._feeder = Feeder(ledger, client, fortnox.governor, self._tenancy, settings.fresh_seconds)
         self._next_poll: dict[TenantId, float] = {}
+        self._list_all = False
         self._failures: dict[TenantId, int] = {}
         self._listed_at: dict[TenantId, float] = {}
         self._polling: set[TenantId] = set()
         self._polls = asyncio.Semaphore(POLLS_AT_ONCE)
         self._planned_on: date | None = None
         self._wake = asyncio.Event()
+        self._taken = asyncio.Event()
         self._stopping = False
 
     async def run(self) -> None:
@@ -95,9 +104,16 @@ class Producer:
 
         Raises LedgerError, in a group, when the ledger turns out to be an older copy, as after a failover.
         """
-        log.info("producer_started")
+        log.info("producer_started", producer=self._tenancy.name)
         self._stopping = False
+        try:
+            await self._work()
+        finally:
+            await self._leave()
+
+    async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renew())
             tasks.create_task(self._poll_tenants(tasks))
             tasks.create_task(self._listen())
             tasks.create_task(self._feed())
@@ -113,32 +129,77 @@ class Producer:
     def poll_now(self) -> None:
         """Lists every tenant's contracts as soon as may be, whatever the interval."""
         self._next_poll.clear()
+        self._list_all = True
+
+    async def _renew(self) -> None:
+        """Shows that this producer lives, and takes on the companies that become its own."""
+        while not self._stopping:
+            try:
+                taken = await self._tenancy.renew(keep=self._polling)
+                if taken:
+                    await self._take_on(taken)
+                for tenant in self._next_poll.keys() - self._tenancy.held:
+                    # Whoever has it now lists it; if it comes back, the ledger tells when that was.
+                    del self._next_poll[tenant]
+            except AWAY as error:
+                log.warning("leases_wait", error=str(error))
+            await asyncio.sleep(self._tenancy.pause)
+
+    async def _take_on(self, taken: Collection[TenantId]) -> None:
+        """What another producer has done for these companies is not done again before it is due."""
+        interval = timedelta(seconds=self._settings.poll_interval)
+        now = self._ledger.clock.now()
+        for tenant in await tenants.every(self._ledger):
+            if tenant.id not in taken or tenant.id in self._next_poll:
+                continue
+            self._next_poll[tenant.id] = boottime()
+            if tenant.listed_at is not None and now - tenant.listed_at < interval and not self._list_all:
+                self._next_poll[tenant.id] += (interval - (now - tenant.listed_at)).total_seconds()
+                # Whoever listed it may have been killed before it could plan.
+                await self._insert_due(tenant.id)
+        self._list_all = False
+        self._feeder.take_on(taken)
+        self._tenancy.begin(taken)
+        self._taken.set()
+        self._wake.set()
+
+    async def _leave(self) -> None:
+        """Gives all companies back at once; where that cannot be said, the lease runs out."""
+        try:
+            async with asyncio.timeout(LEAVES_WITHIN):
+                await self._tenancy.give_back()
+        except (*AWAY, TimeoutError) as error:
+            log.warning("leases_not_given_back", error=str(error))
+
+    async def _ours(self) -> list[Tenant]:
+        held = self._tenancy.held
+        return [tenant for tenant in await tenants.every(self._ledger) if tenant.id in held]
 
     async def _poll_tenants(self, tasks: asyncio.TaskGroup) -> None:
         while not self._stopping:
             try:
-                everybody = await tenants.every(self._ledger)
-                await self._plan_new_day(everybody)
+                ours = await self._ours()
+                await self._plan_new_day(ours)
                 now = boottime()
                 for surprised, seconds in (await unexplained(self._ledger)).items():
-                    self._list_again(surprised, now + max(EXPLAIN_WITHIN, seconds))
-                for tenant in everybody:
-                    if self._next_poll.setdefault(tenant.id, now) <= now and tenant.id not in self._polling:
+                    if self._tenancy.holds(surprised):
+                        self._list_again(surprised, now + max(EXPLAIN_WITHIN, seconds))
+                for tenant in ours:
+                    # Its lease may have run out meanwhile, and with it what was planned.
+                    if self._next_poll.get(tenant.id, math.inf) <= now and tenant.id not in self._polling:
                         self._polling.add(tenant.id)
                         tasks.create_task(self._poll(tenant))
             except AWAY as error:
                 log.warning("polling_waits", error=str(error))
-            await asyncio.sleep(FEED_AT_LEAST_EVERY)
+            await self._rest(self._taken)
 
-    async def _plan_new_day(self, everybody: Collection[Tenant]) -> None:
+    async def _plan_new_day(self, ours: Collection[Tenant]) -> None:
         """At midnight what the mirror shows is planned at once; freshness sees to it that it is listed before it is
         acted on."""
         today = self._ledger.clock.today()
         if self._planned_on is not None and today > self._planned_on:
-            for tenant in everybody:
-                about = await recipients.concerned(self._ledger, tenant.id)
-                left_out = await recipients.unsure(self._ledger, tenant.id, about)
-                await insert_due(self._ledger, tenant.id, today, BY, but_for=left_out)
+            for tenant in ours:
+                await self._insert_due(tenant.id)
                 self._next_poll[tenant.id] = 0.0
             self._wake.set()
         self._planned_on = today
@@ -147,7 +208,13 @@ class Producer:
         """One pass over one tenant. Whatever goes wrong stays with this tenant."""
         try:
             async with self._polls:
-                await self.pass_over(tenant)
+                # A producer that was frozen goes on here for what another has listed and planned since.
+                if not self._tenancy.holds(tenant.id):
+                    return
+                rows = await self._list(tenant)
+                if not self._tenancy.holds(tenant.id):
+                    return
+                await self._follow_up(tenant, rows)
             self._failures.pop(tenant.id, None)
             spread = random.uniform(0.9, 1.1)
             self._next_poll[tenant.id] = boottime() + self._settings.poll_interval * spread
@@ -161,9 +228,15 @@ class Producer:
 
     async def pass_over(self, tenant: Tenant) -> None:
         """Lists the tenant's contracts and inserts what is due. Raises FortnoxError or TokenError."""
+        await self._follow_up(tenant, await self._list(tenant))
+
+    async def _list(self, tenant: Tenant) -> Sequence[Contract]:
         started = boottime()
         rows = await poll(self._ledger, self._fortnox, tenant)
         self._listed_at[tenant.id] = started
+        return rows
+
+    async def _follow_up(self, tenant: Tenant, rows: Sequence[Contract]) -> None:
         await self._clear_read_blocks(tenant.id)
         await explain(self._ledger, tenant.id, rows)
         if await billings.outrun(self._ledger, tenant.id):
@@ -171,12 +244,17 @@ class Producer:
         if await self._plan(tenant.id) or await see_corrections(self._ledger, self._fortnox, tenant.id):
             await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
 
-    async def _plan(self, tenant: TenantId) -> bool:
-        """Inserts what is due, but for what is still to be read; and reads that. Returns whether anything was read."""
+    async def _insert_due(self, tenant: TenantId) -> Sequence[Verdict]:
+        """Inserts what is due by the mirror, but for what is still to be read: returns what that is about."""
         about = await recipients.concerned(self._ledger, tenant)
         left_out = await recipients.unsure(self._ledger, tenant, about)
         await insert_due(self._ledger, tenant, self._ledger.clock.today(), BY, but_for=left_out)
         self._wake.set()
+        return about
+
+    async def _plan(self, tenant: TenantId) -> bool:
+        """Inserts what is due, but for what is still to be read; and reads that. Returns whether anything was read."""
+        about = await self._insert_due(tenant)
         try:
             return await recipients.learn(self._ledger, self._fortnox, tenant, about)
         except (errors.FortnoxError, errors.NotSent) as error:
@@ -186,7 +264,7 @@ class Producer:
 
     def _list_again(self, tenant: TenantId, at: float) -> None:
         """Lists the tenant's contracts then, or before if that is planned."""
-        self._next_poll[tenant] = min(self._next_poll.get(tenant, 0.0), at)
+        self._next_poll[tenant] = min(self._next_poll.get(tenant, at), at)
 
     def _poll_again_later(self, tenant: TenantId) -> None:
         failures = self._failures[tenant] = self._failures.get(tenant, 0) + 1
@@ -220,15 +298,15 @@ class Producer:
                 await self._feeder.ask_for_evidence()
             except AWAY as error:
                 log.warning("feeding_waits", error=str(error))
-            await self._rest()
+            await self._rest(self._wake)
 
-    async def _rest(self) -> None:
+    async def _rest(self, until: asyncio.Event) -> None:
         """Until something became ready, or half a second."""
         # Not `wait_for`: in Python 3.11 that loses a cancellation which comes together with what it waits for.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FEED_AT_LEAST_EVERY):
-                await self._wake.wait()
-        self._wake.clear()
+                await until.wait()
+        until.clear()
 
     async def _sweep(self) -> None:
         """A claim past its lease is in doubt: whoever held it may or may not have made the call."""
@@ -236,7 +314,7 @@ class Producer:
             try:
                 await self._high_water.follow()
                 for billing in await billings.expired(self._ledger):
-                    if await billings.take_over(self._ledger, billing.id):
+                    if self._tenancy.holds(billing.tenant) and await billings.take_over(self._ledger, billing.id):
                         log.warning("lease_expired", tenant=billing.tenant, billing=billing.id, step=billing.step.value)
             except AWAY as error:
                 log.warning("sweeping_waits", error=str(error))
@@ -246,7 +324,7 @@ class Producer:
         """Once a day every company's proof, from a time of the morning on."""
         while not self._stopping:
             try:
-                await self._mornings.prove(await tenants.every(self._ledger), self._polling)
+                await self._mornings.prove(await self._ours(), self._polling)
             except* AWAY as group:
                 log.warning("proving_waits", error=str(group.exceptions[0]))
             await asyncio.sleep(PROVE_EVERY)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from common.clock import STOCKHOLM
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
-from common.ledger.columns import Instant, microseconds
+from common.ledger.columns import Instant, database_now, microseconds
 from common.ledger.database import NOW, Ledger
 from common.ledger.policies import policy_of
 from common.ledger.records import Attempt, Billing, Count
@@ -42,6 +42,7 @@ from common.ledger.schema import (
     bureau,
     contracts,
     policies,
+    producers,
     tenants,
     word,
 )
@@ -87,12 +88,16 @@ async def attempts_of(ledger: Ledger, billing: BillingId) -> list[Attempt]:
     return [attempt_of(row) for row in await ledger.look_up(_ATTEMPTS, {"billing": billing})]
 
 
-async def ready(ledger: Ledger, *, per_tenant: int) -> list[Billing]:
+async def ready(ledger: Ledger, *, per_tenant: int, producer: str | None = None) -> list[Billing]:
     """What could be claimed now, the oldest due day first and at most `per_tenant` of a company.
+
+    Of the companies that the producer has on lease, and of none once its lease is over; `None` is of all.
 
     Of a company whose creates are not proven, one create at most, and none while one is under way. The claim decides.
     """
-    rows = await ledger.fetch(_READY[ledger.is_sqlite], {"per_tenant": per_tenant, **ledger.shift})
+    rows = await ledger.fetch(
+        _READY[ledger.is_sqlite], {"per_tenant": per_tenant, "producer": producer, **ledger.shift}
+    )
     first_create: dict[TenantId, BillingId] = {}
     found: list[Billing] = []
     for row in rows:
@@ -304,10 +309,15 @@ def _ready(*, is_sqlite: bool) -> Select[Any]:
         .order_by(waiting.c.due_on, waiting.c.id)
         .limit(bindparam("per_tenant"))
     )
+    asks = bindparam("producer", type_=Text)
+    is_alive = exists(
+        select(producers.c.name).where(producers.c.name == asks, producers.c.alive_until >= database_now())
+    )
     return (
         newest_of_each(tenants, inner, billings, is_sqlite=is_sqlite)
         .add_columns(tenants.c.creates_proven)
         .where(~tenants.c.paused, ~select(bureau.c.paused).scalar_subquery())
+        .where(or_(asks.is_(None), and_(tenants.c.leased_by == asks, is_alive)))
         .order_by(billings.c.due_on, billings.c.id)
     )
 

@@ -41,6 +41,8 @@ class Tenant:
     """The highest invoice number ever seen."""
     creates_proven: bool
     """Whether a create of ours was verified: until then, the tenant's creates run one at a time (design, section 6)."""
+    leased_by: str | None = None
+    """The producer that works for it, alive or not (`leases`)."""
 
 
 @dataclass(frozen=True, slots=True)

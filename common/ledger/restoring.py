@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from common.clock import STOCKHOLM
 from common.ids import TenantId
-from common.ledger import audit
+from common.ledger import audit, leases
 from common.ledger.billing_changes import state_of
 from common.ledger.billing_rows import billing_of
 from common.ledger.database import NOW, Ledger, instant_of
@@ -117,6 +117,7 @@ def _restore(connection: Connection, ledger: Ledger, by: str, token_life: timede
         connection.execute(_LOST_CALL, lost)
     if moved:
         connection.execute(_INTO_DOUBT, moved)
+    leases.forget_all(connection)
     for statement in (_READ_CONTRACTS_ANEW, _READ_INVOICES_ANEW, _LIST_ANEW):
         connection.execute(statement)
     audit.record_all(connection, ledger, by, "put_in_doubt", entries)
@@ -241,5 +242,5 @@ _READ_INVOICES_ANEW = (
     )
 )
 _NEWEST_INVOICES = select(tenants.c.id, tenants.c.newest_invoice).order_by(tenants.c.id)
-_LIST_ANEW = update(tenants).values(listed_at=None, facts_on=None)
+_LIST_ANEW = update(tenants).values(listed_at=None, facts_on=None, customers_at=None)
 _SAID = update(bureau).values(restored_at=bindparam("said_at"))

@@ -99,6 +99,14 @@ tenants = Table(
     Column("accruals", Facts),
     Column("customers_at", Instant),
     Column("customers_known", Boolean, nullable=False, server_default=text("false")),
+    Column("leased_by", Text),
+)
+
+producers = Table(
+    "producers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("alive_until", BigInteger, nullable=False),
 )
 
 policies = Table(

@@ -148,6 +148,7 @@ def tenant_of(row: Row[Any]) -> Tenant:
         listed_at=row.listed_at,
         newest_invoice=row.newest_invoice,
         creates_proven=row.creates_proven,
+        leased_by=row.leased_by,
     )
 
 

@@ -20,7 +20,7 @@ from common.queue import layout
 from common.queue.connections import connect_async
 from tests.chaos.explanations import LEDGER_RESTORED
 from tests.chaos.scene import Scene
-from tests.chaos.stage import Stage, until
+from tests.chaos.stage import PRODUCER_LEASE, Stage, until
 from tests.chaos.strikes import Strike, steps_of
 
 CLAIMS_LOST = 8
@@ -94,17 +94,23 @@ async def _is_refused(stage: Stage) -> None:
 
 
 async def _say_that_it_is_restored(stage: Stage) -> None:
-    said = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "avtalsmotor", "ledger", "restored", "--yes"],
-        env={**stage.surroundings},
-        capture_output=True,
-        text=True,
-        timeout=_SAID_WITHIN,
-        check=False,
-    )
-    if said.returncode != 0:
-        raise NotRefused(f"`ledger restored` failed: {said.stdout}{said.stderr}")
+    """Says so as soon as the copy no longer takes the producer that was at work when it was made for alive."""
+    deadline = time.monotonic() + PRODUCER_LEASE + _SAID_WITHIN
+    while True:
+        said = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "avtalsmotor", "ledger", "restored", "--yes"],
+            env={**stage.surroundings},
+            capture_output=True,
+            text=True,
+            timeout=_SAID_WITHIN,
+            check=False,
+        )
+        if said.returncode == 0:
+            return
+        if "The ledger is in use" not in said.stderr or time.monotonic() > deadline:
+            raise NotRefused(f"`ledger restored` failed: {said.stdout}{said.stderr}")
+        await asyncio.sleep(_LOOK_EVERY)
 
 
 async def _copy(stage: Stage) -> None:

@@ -34,6 +34,9 @@ Database = Literal["sqlite", "postgresql"]
 CALL_TIMEOUT = 2.5
 LEASE_MARGIN = 1.5
 LEASE = CALL_TIMEOUT + LEASE_MARGIN
+PRODUCER_LEASE = 3.0
+"""Seconds: long enough for the busiest machine to show a sign of life in time."""
+
 SETTLE = 4.0
 TOKEN_LIFE = 20
 """Seconds. A token so short-lived is renewed in its second half (common/fortnox/auth.py)."""
@@ -226,6 +229,7 @@ async def set_up(home: Path, database: Database, token_life: int) -> AsyncIterat
             "AVTALSMOTOR_FRESH_SECONDS": "6",
             "AVTALSMOTOR_CALL_TIMEOUT": repr(CALL_TIMEOUT),
             "AVTALSMOTOR_LEASE_MARGIN": repr(LEASE_MARGIN),
+            "AVTALSMOTOR_PRODUCER_LEASE": repr(PRODUCER_LEASE),
             "AVTALSMOTOR_SETTLE": repr(SETTLE),
             "AVTALSMOTOR_TOKEN_LIFE": str(token_life),
             "AVTALSMOTOR_RATE_WINDOW": repr(WINDOW * 1.05),

@@ -16,7 +16,7 @@ pytestmark = [
 
 
 async def test_a_producer_told_to_stop_just_as_something_becomes_ready_stops(bureau: Bureau) -> None:
-    resting = asyncio.create_task(bureau.producer._rest())
+    resting = asyncio.create_task(bureau.producer._rest(bureau.producer._wake))
     await asyncio.sleep(0.01)
     bureau.producer._wake.set()
     resting.cancel()

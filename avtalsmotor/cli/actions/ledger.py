@@ -11,7 +11,7 @@ from avtalsmotor.cli.printing import count, minute, say
 from avtalsmotor.cli.session import open_session, read_settings, running_redis, user
 from common.fortnox.governor import governor_redis
 from common.high_water import HighWater
-from common.ledger import billings
+from common.ledger import billings, leases
 from common.ledger.database import Ledger, LedgerError, open_ledger
 from common.ledger.restoring import Restored, restore
 from common.queue.connections import connect_async
@@ -31,7 +31,7 @@ async def migrate() -> None:
 async def restored(confirmed: bool) -> None:
     """Puts everything unfinished in doubt, and lets the ledger be worked with again. Raises Failure when it is."""
     async with open_session() as (settings, ledger), high_water_of(settings, ledger) as high_water:
-        await _refuse_while_it_works(settings)
+        await _refuse_while_it_works(settings, ledger)
         unfinished = sum(one.number for one in await billings.counts(ledger) if one.status in OPEN)
         if not confirmed:
             try:
@@ -62,16 +62,18 @@ async def high_water_of(settings: Settings, ledger: Ledger) -> AsyncIterator[Hig
         yield HighWater(ledger, slots, settings.data_dir)
 
 
-async def _refuse_while_it_works(settings: Settings) -> None:
+async def _refuse_while_it_works(settings: Settings, ledger: Ledger) -> None:
+    producers = await leases.alive(ledger)
+    workers = 0
     url = running_redis(settings)
-    if url is None:
-        return
-    async with connect_async(url) as client:
-        workers = await workers_alive(client)
-    if workers:
+    if url is not None:
+        async with connect_async(url) as client:
+            workers = await workers_alive(client)
+    if producers or workers:
         raise Failure(
-            f"The ledger is in use: {count(workers, 'worker')} gave a sign of life in the last seconds. Nothing was"
-            " changed. Stop `avtalsmotor up`, or every producer and worker, wait a quarter of a minute, and try again."
+            f"The ledger is in use: {count(producers, 'producer')} and {count(workers, 'worker')} gave a sign of life"
+            " just now. Nothing was changed. Stop `avtalsmotor up`, or every producer and worker; what was killed"
+            " counts for a quarter of a minute more."
         )
 
 

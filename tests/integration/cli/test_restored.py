@@ -84,5 +84,5 @@ async def test_it_is_refused_while_a_worker_is_at_work(bureau: Shell, behind: Le
         client.zadd(layout.heartbeats(), {"worker": time.time() * 1000})
     refused = await bureau("ledger", "restored", "--yes")
     assert refused.status == 1
-    assert "The ledger is in use: 1 worker gave a sign of life" in refused.err
+    assert "The ledger is in use: 0 producers and 1 worker gave a sign of life" in refused.err
     assert (await bureau("status", "--json")).json["ledger_unusable"] is not None

@@ -11,6 +11,7 @@ from common.fortnox.governor import Governor, governor_redis
 from common.ledger.database import Ledger, open_ledger
 from common.queue.connections import connect_async
 from producers.feeder import Feeder
+from producers.tenancy import Tenancy
 from tests.databases import clock, databases, sqlite_url
 from tests.valkeys import redis_url, valkey_server
 
@@ -40,4 +41,4 @@ async def governor(redis_url: str) -> AsyncIterator[Governor]:
 
 @pytest.fixture
 def feeder(ledger: Ledger, queues: Redis, governor: Governor) -> Feeder:
-    return Feeder(ledger, queues, governor, fresh_seconds=30.0)
+    return Feeder(ledger, queues, governor, Tenancy(ledger, lease=10.0), fresh_seconds=30.0)

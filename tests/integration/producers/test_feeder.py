@@ -1,19 +1,19 @@
 """What the feeder lets in: as much as will get a slot, less what the answers already given still need to be found."""
 
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
 from common.clock import boottime
 from common.fortnox.governor import LIMIT
-from common.ids import BillingId
 from common.ledger.database import Ledger
 from common.ledger.outcomes import Seek
-from common.queue import outbox
+from common.queue.contents import on_their_way
 from common.queue.layout import bodies, waiting
-from common.queue.messages import CreateInvoice
-from producers.feeder import FOUND_WITHIN, MESSAGE_LATE_AFTER, Feeder
+from producers import feeder as module
+from producers.feeder import FOUND_WITHIN, Feeder, Sent
 from tests.integration.ledger.story import ACTED, TENANT, company, planned, settled
 
 DUE = 30
@@ -27,6 +27,7 @@ async def bureau(ledger: Ledger, *, sought: int = 0) -> None:
 
 
 async def creates_admitted(feeder: Feeder, queues: Redis) -> int:
+    feeder._tenancy.begin(await feeder._tenancy.renew(keep=()))
     await feeder.ask_for_evidence()
     await feeder.admit({TENANT: boottime()})
     return int(await queues.llen(waiting("invoicing")))
@@ -50,15 +51,52 @@ async def test_an_answer_that_is_not_found_keeps_no_slot_for_ever(
     assert await creates_admitted(feeder, queues) == LIMIT
 
 
-async def test_messages_that_were_lost_are_sent_again_though_their_queue_is_never_empty(
+async def lose(queues: Redis, messages: int) -> None:
+    """So many of the messages on the queue of creates vanish."""
+    for _ in range(messages):
+        name = cast(bytes, await queues.lpop(waiting("invoicing")))
+        await queues.hdel(bodies("invoicing"), name)
+
+
+async def test_a_message_that_is_lost_from_a_queue_that_is_never_empty_is_sent_again(
     ledger: Ledger, feeder: Feeder, queues: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "MESSAGE_LOST_AFTER", 0.0)
     await bureau(ledger)
     assert await creates_admitted(feeder, queues) == LIMIT
-    await queues.delete(waiting("invoicing"), bodies("invoicing"))
-    await outbox.enqueue(queues, [CreateInvoice(billing=BillingId(9999), tenant=TENANT)])
-    later = boottime() + MESSAGE_LATE_AFTER
-    for now, messages in ((later - 1, 1), (later + 1, 1 + LIMIT)):
-        monkeypatch.setattr("producers.feeder.boottime", lambda now=now: now)
-        await feeder.admit({TENANT: now})
-        assert await queues.llen(waiting("invoicing")) == messages
+    await lose(queues, 3)
+    await feeder.admit({TENANT: boottime()})
+    # Found to be lost; there is room for them again.
+    assert await queues.llen(waiting("invoicing")) == LIMIT
+    assert len(await on_their_way(queues, ["invoicing"])) == LIMIT
+
+
+async def test_a_message_that_waits_long_is_not_sent_again_at_every_look(
+    ledger: Ledger, feeder: Feeder, queues: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MESSAGE_LOST_AFTER", 0.0)
+    await bureau(ledger)
+    await creates_admitted(feeder, queues)
+    for _ in range(3):
+        await feeder.admit({TENANT: boottime()})
+    assert await queues.llen(waiting("invoicing")) == LIMIT
+
+
+async def test_a_message_that_nobody_ever_acts_upon_is_sent_again_after_a_while(
+    ledger: Ledger, feeder: Feeder, queues: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MESSAGE_LOST_AFTER", 0.0)
+    monkeypatch.setattr(module, "SENT_AGAIN_AFTER", 0.0)
+    await bureau(ledger)
+    await creates_admitted(feeder, queues)
+    # In somebody's hands for ever.
+    await queues.delete(waiting("invoicing"))
+    await feeder.admit({TENANT: boottime()})
+    assert await queues.llen(waiting("invoicing")) == LIMIT
+
+
+@pytest.mark.parametrize(("times", "seconds"), [(1, 5), (2, 10), (3, 20), (4, 30), (5, 30), (50, 30)])
+def test_the_pauses_before_a_message_is_sent_again_grow(times: int, seconds: float) -> None:
+    sent = Sent(100.0, times)
+    assert not sent.is_overdue(100.0 + seconds - 0.1)
+    assert sent.is_overdue(100.0 + seconds + 0.1)

@@ -37,7 +37,14 @@ CREATE TABLE tenants (
     accruals TEXT,
     customers_at BIGINT,
     customers_known BOOLEAN DEFAULT false NOT NULL,
+    leased_by TEXT,
     CONSTRAINT pk_tenants PRIMARY KEY (id)
+);
+
+CREATE TABLE producers (
+    name TEXT NOT NULL,
+    alive_until BIGINT NOT NULL,
+    CONSTRAINT pk_producers PRIMARY KEY (name)
 );
 
 CREATE TABLE policies (
