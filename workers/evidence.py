@@ -4,6 +4,7 @@ It makes no call with an effect. What it finds moves a billing on; what it does 
 can no longer have an effect: absence is not proof (design, section 6).
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import structlog
+from redis.exceptions import RedisError
 
 from common.clock import STOCKHOLM
 from common.fortnox import errors
@@ -34,8 +36,9 @@ from workers.verification import is_early, is_live, is_unclear, objections
 
 log = structlog.get_logger()
 
-LOOK_AT_MOST_MS = 120_000
-"""After so long another worker may look at the tenant, whatever became of the first."""
+HELD_FOR = 15.0
+"""Seconds for which a worker that has died while it looked keeps others from looking at the tenant; one that lives
+renews it three times as often."""
 
 FINANCE_OPEN_WITHIN = timedelta(hours=24)
 """A hand-over to Fakturatjänster that is not open by then is for a person (design, section 7)."""
@@ -53,12 +56,23 @@ async def seek_evidence(runtime: Runtime, tenant: TenantId) -> None:
 async def only_one(runtime: Runtime, tenant: TenantId) -> AsyncIterator[bool]:
     """Whether this worker is the one that looks at the tenant now. Two would read the same invoices, nothing worse."""
     key, mine = f"avtalsmotor:looking:{tenant}", f"{runtime.name}:{uuid4()}"
-    alone = bool(await runtime.slots.set(key, mine, nx=True, px=LOOK_AT_MOST_MS))
+    if not await runtime.slots.set(key, mine, nx=True, px=int(HELD_FOR * 1000)):
+        yield False
+        return
+    renewing = asyncio.create_task(_renew(runtime, key))
     try:
-        yield alone
+        yield True
     finally:
-        if alone and await runtime.slots.get(key) == mine.encode():
+        renewing.cancel()
+        if await runtime.slots.get(key) == mine.encode():
             await runtime.slots.delete(key)
+
+
+async def _renew(runtime: Runtime, key: str) -> None:
+    while True:
+        await asyncio.sleep(HELD_FOR / 3)
+        with contextlib.suppress(RedisError):
+            await runtime.slots.pexpire(key, int(HELD_FOR * 1000))
 
 
 async def _seek(runtime: Runtime, tenant: TenantId) -> None:

@@ -44,7 +44,7 @@ def _work(settings: Settings, redis_url: str) -> None:
     defaults = broker.make_broker.__kwdefaults__
     assert defaults is not None
     defaults["heartbeat_timeout"] = timedelta(seconds=4)
-    evidence.LOOK_AT_MOST_MS = 6_000
+    evidence.HELD_FOR = 2.0
     evidence.FINANCE_OPEN_WITHIN = timedelta(seconds=60)
     pools.THREADS = {"invoicing": 3, "bookkeeping": 3, "delivery": 3, "evidence": 2}
     points.lay(points.Arms(Path(os.environ[ARMS])))

@@ -1,0 +1,58 @@
+"""One worker at a time looks at a company; one that dies over it keeps the others away for seconds only."""
+
+import asyncio
+
+import pytest
+
+from common.ids import TenantId
+from tests.bureau import Bureau
+from tests.scenarios.companies import BJORK, proven
+from workers import evidence
+from workers.runtime import Runtime
+
+LOOKING = f"avtalsmotor:looking:{BJORK}"
+
+
+async def in_doubt(bureau: Bureau) -> Runtime:
+    """A company with something in doubt, and a worker that may look for it."""
+    await proven(bureau, 1)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
+    await bureau.work(until=bureau.looked_for)
+    redis_url = bureau.settings.redis_url
+    assert redis_url is not None
+    return await Runtime.open(bureau.settings, redis_url.get_secret_value())
+
+
+async def test_a_look_that_takes_long_is_still_the_only_one(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = await in_doubt(bureau)
+    monkeypatch.setattr(evidence, "HELD_FOR", 0.3)
+    before = await bureau.calls(BJORK, "/3/invoices")
+    await bureau.sandbox.fault(kind="delay", path="/3/invoices", seconds=1.0, times=1)
+    first = asyncio.create_task(evidence.seek_evidence(worker, TenantId(BJORK)))
+    await asyncio.wait({first}, timeout=0.1)
+    while not first.done():
+        await evidence.seek_evidence(worker, TenantId(BJORK))
+        await asyncio.sleep(0.02)
+    await first
+    assert await worker.slots.get(LOOKING) is None
+    assert await bureau.calls(BJORK, "/3/invoices") - before <= 2
+    await worker.close()
+
+
+async def test_a_worker_that_died_while_it_looked_keeps_the_others_away_for_seconds_only(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await in_doubt(bureau)
+    monkeypatch.setattr(evidence, "HELD_FOR", 0.3)
+    before = await bureau.calls(BJORK, "/3/invoices")
+    looking = evidence.only_one(worker, TenantId(BJORK))
+    assert await looking.__aenter__()
+    for task in asyncio.all_tasks():
+        if task.get_coro().__name__ == "_renew":  # type: ignore[union-attr]
+            task.cancel()  # it died: nobody renews, nobody gives back
+    async with asyncio.timeout(10):
+        while await bureau.calls(BJORK, "/3/invoices") == before:
+            await evidence.seek_evidence(worker, TenantId(BJORK))
+            await asyncio.sleep(0.02)
+    await looking.__aexit__(None, None, None)
+    await worker.close()
