@@ -22,7 +22,8 @@ from common.rules.states import UNRESOLVED, Delivery, Status, Step
 from workers.absence import believable_from
 from workers.freshness import read_contract, read_invoice
 from workers.invoice_state import invoice_of
-from workers.look import look
+from workers.invoicing import EARLY
+from workers.look import later_one, look
 from workers.verification import is_live, is_unclear
 
 DECIDABLE = frozenset({Reason.UNVERIFIED, Reason.FINANCE_NOT_OPEN, Reason.SURPRISE})
@@ -88,9 +89,10 @@ async def made(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, number: 
             f"Invoice {number} cannot be that of billing {billing.id}: Fortnox has no such one."
         ) from None
     await _must_fit(ledger, billing, invoice)
-    existed = number <= (attempts[0].newest_invoice_before or 0)
-    outcome = Made(invoice, handmade=existed, vouched=True)
-    return await _say(ledger, billing, outcome, by, "acted", f"{by} says that invoice {number} is the one")
+    early = await _made_too_early(ledger, billing, attempts[-1])
+    by_hand = early is not None or number <= (attempts[0].newest_invoice_before or 0)
+    outcome = Made(invoice, handmade=by_hand, early=early, vouched=True)
+    return await _say(ledger, billing, attempts, outcome, by, "acted", f"{by} says that invoice {number} is the one")
 
 
 async def never_made(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by: str) -> Billing:
@@ -114,31 +116,35 @@ async def never_made(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by
             f"{shown or 'no period'}, not {billing.period}. Set its period in Fortnox if nothing was made, or say "
             f"which invoice it is: avtalsmotor billings resolve {billing.id} --made NUMBER"
         )
-    return await _say(ledger, billing, Again(Reason.NOT_SENT), by, "absent", f"{by} says that it was never made")
+    return await _say(
+        ledger, billing, attempts, Again(Reason.NOT_SENT), by, "absent", f"{by} says that it was never made"
+    )
 
 
 async def bookkept(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by: str) -> Billing:
     """ "It is booked", which Fortnox must show. Raises as `made`."""
-    billing, _ = await _undecided(ledger, billing_id, Step.BOOKKEEP)
+    billing, attempts = await _undecided(ledger, billing_id, Step.BOOKKEEP)
     invoice = await read_invoice(ledger, fortnox, billing.tenant, invoice_of(billing))
     if not invoice.booked:
         raise NotPossible(
             f"Invoice {invoice.number} is not booked: Fortnox says so. Book it there, or let it be booked from here: "
             f"avtalsmotor billings resolve {billing.id} --not-bookkept"
         )
-    return await _say(ledger, billing, Booked(invoice), by, "acted", f"{by} says that it is booked")
+    return await _say(ledger, billing, attempts, Booked(invoice), by, "acted", f"{by} says that it is booked")
 
 
 async def not_bookkept(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by: str) -> Billing:
     """ "It was never booked": it is booked by another call. Raises as `made`."""
-    billing, _ = await _undecided(ledger, billing_id, Step.BOOKKEEP)
+    billing, attempts = await _undecided(ledger, billing_id, Step.BOOKKEEP)
     invoice = await read_invoice(ledger, fortnox, billing.tenant, invoice_of(billing))
     if invoice.booked:
         raise NotPossible(
             f"Invoice {invoice.number} is booked: Fortnox says so. Go on from there: avtalsmotor billings resolve "
             f"{billing.id} --bookkept"
         )
-    return await _say(ledger, billing, Again(Reason.NOT_SENT), by, "absent", f"{by} says that it was not booked")
+    return await _say(
+        ledger, billing, attempts, Again(Reason.NOT_SENT), by, "absent", f"{by} says that it was not booked"
+    )
 
 
 async def delivered(ledger: Ledger, billing_id: BillingId, by: str) -> Billing:
@@ -147,9 +153,9 @@ async def delivered(ledger: Ledger, billing_id: BillingId, by: str) -> Billing:
     Raises:
       NotPossible: its delivery is not in doubt.
     """
-    billing, _ = await _undecided(ledger, billing_id, Step.DELIVER)
+    billing, attempts = await _undecided(ledger, billing_id, Step.DELIVER)
     outcome = Delivered(f"{by} says that the customer has it")
-    return await _say(ledger, billing, outcome, by, "acted", outcome.note)
+    return await _say(ledger, billing, attempts, outcome, by, "acted", outcome.note)
 
 
 async def not_delivered(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by: str) -> Billing:
@@ -157,7 +163,7 @@ async def not_delivered(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId,
 
     Raises: as `made`; NotPossible also when Fakturatjänster has the invoice.
     """
-    billing, _ = await _undecided(ledger, billing_id, Step.DELIVER)
+    billing, attempts = await _undecided(ledger, billing_id, Step.DELIVER)
     invoice = await read_invoice(ledger, fortnox, billing.tenant, invoice_of(billing))
     if invoice.nox_finans:
         raise NotPossible(
@@ -165,7 +171,7 @@ async def not_delivered(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId,
             f"say that it is delivered: avtalsmotor billings resolve {billing.id} --delivered"
         )
     note = f"{by} says that the customer has not got it"
-    return await _say(ledger, billing, Again(Reason.NOT_SENT), by, "absent", note)
+    return await _say(ledger, billing, attempts, Again(Reason.NOT_SENT), by, "absent", note)
 
 
 async def _undecided(
@@ -188,6 +194,15 @@ async def _undecided(
             f"{step.value}. See what can: avtalsmotor billings resolve {billing.id}"
         )
     return billing, attempts
+
+
+async def _made_too_early(ledger: Ledger, billing: Billing, attempt: Attempt) -> Invoice | None:
+    """What our call made instead of the invoice that a person names: it must not be forgotten over that one."""
+    later = await later_one(ledger, billing, attempt)
+    if later is None or attempt.stood is not None:
+        return None
+    named = billing.detail.get(EARLY, billing.detail.get("invoice")) == str(later.number)
+    return later if named or billing.status is Status.IN_DOUBT else None
 
 
 async def _candidates(
@@ -221,17 +236,38 @@ async def _must_fit(ledger: Ledger, billing: Billing, invoice: Invoice) -> None:
         refuse(f"it is customer {invoice.customer_number}'s, not {billing.customer_number}'s")
     if not is_live(invoice):
         refuse("it is cancelled or credited")
+    if invoice.contract is None or invoice.period is None:
+        known = await invoices.of_contract(ledger, billing.tenant, billing.contract, billing.period)
+        told = next((one for one in known if is_live(one) and one.number != invoice.number), None)
+        if told is not None:
+            refuse(f"it does not say so, and invoice {told.number} is of contract {billing.contract} and this period")
     owner = await billings.owner_of(ledger, billing.tenant, invoice.number)
     if owner is not None and owner != billing.id:
         refuse(f"it is that of billing {owner}")
 
 
 async def _say(
-    ledger: Ledger, billing: Billing, outcome: Outcome, by: str, verdict: AttemptVerdict, note: str
+    ledger: Ledger,
+    billing: Billing,
+    attempts: Sequence[Attempt],
+    outcome: Outcome,
+    by: str,
+    verdict: AttemptVerdict,
+    note: str,
 ) -> Billing:
     standing = UNRESOLVED | {Status.PARKED}
     moved = await billings.resolve(
-        ledger, billing.id, billing.step, outcome, by=by, verdict=verdict, note=note, standing=standing
+        ledger,
+        billing.id,
+        billing.step,
+        outcome,
+        by=by,
+        verdict=verdict,
+        note=note,
+        standing=standing,
+        # What is known since he looked is stronger than his word.
+        looked_for=attempts[-1].id,
+        known=attempts[-1].verdict,
     )
     after = await billings.get(ledger, billing.id)
     if not moved or after is None:

@@ -12,11 +12,11 @@ import structlog
 from common.fortnox.client import Fortnox
 from common.fortnox.models import InvoiceItem
 from common.ids import InvoiceNumber, TenantId
-from common.ledger import invoices, tenants
+from common.ledger import billings, invoices, tenants
 from common.ledger.database import Ledger
-from common.ledger.records import Invoice
+from common.ledger.records import Attempt, Billing, Invoice
 from workers.freshness import read_invoice
-from workers.verification import CONTRACT_INVOICE
+from workers.verification import CONTRACT_INVOICE, is_early
 
 log = structlog.get_logger()
 
@@ -58,6 +58,19 @@ async def look(
         await tenants.see_invoices(ledger, tenant, newest)
     log.debug("invoices_looked_at", tenant=tenant, above=above, newest=newest, read=len(found))
     return Look(found, listing.complete)
+
+
+async def later_one(ledger: Ledger, billing: Billing, attempt: Attempt) -> Invoice | None:
+    """The oldest invoice of a later period of the contract that is newer than the call, and no billing's, of those that
+    the mirror has."""
+    mark = attempt.newest_invoice_before or InvoiceNumber(0)
+    known = await invoices.of_contract(ledger, billing.tenant, billing.contract)
+    later = [invoice for invoice in known if invoice.number > mark and is_early(invoice, billing)]
+    if not later:
+        return None
+    billed = await billings.find(ledger, tenant=billing.tenant, contract=billing.contract)
+    owned = {other.invoice for other in billed}
+    return min((invoice for invoice in later if invoice.number not in owned), key=lambda one: one.number, default=None)
 
 
 def is_candidate(item: InvoiceItem, customers: frozenset[str]) -> bool:

@@ -85,6 +85,7 @@ def change(
             "new_handmade": landing.handmade,
             "new_made_total": landing.made_total,
             "new_made_rows": landing.made_rows,
+            "new_invoice_date": landing.invoice_date,
             "new_approved": " ".join(sorted(reason.value for reason in approved)),
             "new_not_before": landing.not_before,
             "new_failures": landing.failures,
@@ -103,6 +104,7 @@ def change(
         handmade=landing.handmade,
         made_total=landing.made_total,
         made_rows=landing.made_rows,
+        invoice_date=landing.invoice_date,
         approved=frozenset(approved),
         not_before=landing.not_before,
         failures=landing.failures,
@@ -110,6 +112,8 @@ def change(
         changed_at=now,
     )
     told = {"note": note} if note else {}
+    if after.invoice_date != billing.invoice_date:
+        told["invoice_date"] = str(after.invoice_date)
     audit.record(
         connection,
         ledger,

@@ -191,6 +191,7 @@ MOVE = (
         handmade=bindparam("new_handmade"),
         made_total=bindparam("new_made_total"),
         made_rows=bindparam("new_made_rows"),
+        invoice_date=bindparam("new_invoice_date"),
         approved=bindparam("new_approved"),
         not_before=bindparam("new_not_before"),
         failures=bindparam("new_failures"),

@@ -77,6 +77,11 @@ async def retry(ledger: Ledger, billing: BillingId, by: str) -> Billing:
             raise NotPossible(
                 f"Billing {billing} cannot be retried: it is waiting already, and nothing stops it. It goes by itself."
             )
+        if current.status is Status.WAITING and _due(current) > instant_of(row.now):
+            raise NotPossible(
+                f"Billing {billing} cannot be retried yet: it is due on {current.due_on}, and goes no sooner. Retry "
+                "another one of the company, so that this one can go then."
+            )
         probing = blocks.choose_probe(connection, current.tenant, current.step, billing)
         action = "retried_as_probe" if probing else "retried"
         return change(connection, ledger, current, waiting_again(current), by, action, instant_of(row.now))
@@ -122,8 +127,10 @@ async def keep(ledger: Ledger, billing: BillingId, invoice: Invoice, by: str) ->
         now = instant_of(row.now)
         made = replace(current, step=Step.CREATE, made_total=invoice.total, made_rows=invoice.rows_digest)
         landing = onward(made, policy_in_force(row, current), now, invoice=invoice)
-        opens = datetime.combine(current.due_on, time.min, STOCKHOLM).astimezone(UTC)
-        if landing.status is Status.WAITING and opens > now:
+        landing = replace(landing, invoice_date=invoice.invoice_date or current.invoice_date)
+        opens = _due(current)
+        if landing.status is not Status.DONE and opens > now:
+            # Held, too: a yes to a tax reduction is none to an invoice before its time.
             landing = replace(landing, not_before=max(opens, landing.not_before or opens))
         invoices.take_in(connection, ledger, [invoice])
         note = f"kept, dated {invoice.invoice_date}"
@@ -152,6 +159,11 @@ async def cancelled_early(ledger: Ledger, billing: BillingId, by: str) -> Billin
         return change(connection, ledger, current, landing, by, "cancelled", instant_of(row.now), note=note)
 
     return await ledger.transact(work)
+
+
+def _due(billing: Billing) -> datetime:
+    """When its due day begins in Sweden."""
+    return datetime.combine(billing.due_on, time.min, STOCKHOLM).astimezone(UTC)
 
 
 def _must_be_early(billing: Billing, what: str) -> None:

@@ -127,6 +127,7 @@ async def resolve(
     note: str,
     standing: Collection[Status] = UNRESOLVED,
     looked_for: AttemptId | None = None,
+    known: AttemptVerdict | None = None,
 ) -> bool:
     """Moves a billing whose outcome was sought or in doubt, on evidence or on a person's word.
 
@@ -136,6 +137,7 @@ async def resolve(
       standing: where it may stand; a person may also decide about what is parked.
       looked_for: the attempt that the look was about. A look that was held up must say nothing of a call made since,
         nor that nothing was done where the answer has come meanwhile. `None`: the newest, whatever is known of it.
+      known: the verdict of that attempt as it was then; a person may say that nothing was done in spite of a yes.
 
     Returns:
       `False`: it does not stand there at this step any more, or the look is overtaken, and nothing was changed.
@@ -151,7 +153,7 @@ async def resolve(
         current = billing_of(row)
         if current.step is not step or current.status not in standing:
             return False
-        if looked_for is not None and _is_overtaken(connection, billing, step, looked_for, verdict):
+        if looked_for is not None and _is_overtaken(connection, billing, step, looked_for, verdict, known):
             return False
         if verdict is not None:
             facts = {"of_billing": billing, "at_step": step.value, "new_verdict": verdict, "new_note": note}
@@ -168,12 +170,17 @@ async def resolve(
 
 
 def _is_overtaken(
-    connection: Connection, billing: BillingId, step: Step, looked_for: AttemptId, verdict: AttemptVerdict | None
+    connection: Connection,
+    billing: BillingId,
+    step: Step,
+    looked_for: AttemptId,
+    verdict: AttemptVerdict | None,
+    known: AttemptVerdict | None,
 ) -> bool:
     newest = connection.execute(NEWEST_ATTEMPT, {"of_billing": billing, "at_step": step.value}).one_or_none()
     if newest is None or newest.id != looked_for:
         return True
-    return verdict == "absent" and newest.verdict == "acted"
+    return verdict == "absent" and newest.verdict == "acted" != known
 
 
 async def take_over(ledger: Ledger, billing: BillingId, by: str = "sweeper") -> bool:

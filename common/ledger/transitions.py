@@ -5,7 +5,7 @@ No clock, no connection. Steps only go forward; what the policy leaves out or th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -30,6 +30,7 @@ class Landing:
     handmade: bool
     made_total: Decimal | None
     made_rows: str | None
+    invoice_date: date
     reason: Reason | None = None
     detail: Mapping[str, str] = field(default_factory=dict)
     not_before: datetime | None = None
@@ -182,6 +183,7 @@ def _with_invoice(
         handmade=handmade,
         made_total=taken_in.total if taken_in else billing.made_total,
         made_rows=taken_in.rows_digest if taken_in else billing.made_rows,
+        invoice_date=(taken_in.invoice_date if taken_in else None) or billing.invoice_date,
         reason=reason,
         detail=detail or {},
         not_before=not_before,
@@ -204,6 +206,7 @@ def _stay(
         handmade=billing.handmade,
         made_total=billing.made_total,
         made_rows=billing.made_rows,
+        invoice_date=billing.invoice_date,
         reason=reason,
         detail=detail,
         not_before=not_before,

@@ -1,5 +1,7 @@
 """A person says what became of a call in doubt, sooner than looking would find out; the evidence is shown, and kept."""
 
+from datetime import timedelta
+
 import pytest
 
 from common.ids import BillingId, InvoiceNumber
@@ -166,3 +168,14 @@ async def test_an_invoice_that_our_call_made_of_another_period_is_resolved_once_
         1 2025-12-01..2025-12-31 2026-02-01 125 cancelled
         {FEBRUARY} 2026-02-01 125 booked mailed
     """)
+
+
+async def test_an_invoice_that_does_not_tell_its_contract_is_not_taken_in_against_one_that_does(
+    bureau: Bureau,
+) -> None:
+    billing = await in_doubt(bureau)
+    bureau.in_fortnox(BJORK, "write_invoice", customer="1", rows=[{"article_number": "A1", "quantity": "1"}])
+    bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    await by_hand.gather(bureau.ledger, bureau.fortnox, billing, timedelta(minutes=10))
+    with pytest.raises(NotPossible, match="invoice 3 is of contract 1 and this period"):
+        await by_hand.made(bureau.ledger, bureau.fortnox, billing, InvoiceNumber(2), "anna")

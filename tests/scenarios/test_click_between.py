@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from common.ids import InvoiceNumber
+from common.ledger import blocks
 from common.ledger.billings import NotPossible
 from common.ledger.records import Billing
 from common.rules.reasons import Reason
+from common.rules.states import Step
 from tests.bureau import Bureau, bureau_for, lines
 from tests.sandboxes import Sandbox
 from tests.scenarios.companies import BJORK, CUSTOMER, february, monthly, proven
-from workers import early
+from workers import by_hand, early
 
 BOTH = """
     1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
@@ -232,3 +235,69 @@ async def test_a_call_that_acts_when_a_handmade_invoice_was_long_taken_for_its_o
     await bureau.work(until=caught)
     assert (await bureau.stands(BJORK))[2:] == ["1 2026-03-01..2026-03-31 bookkeep parked early"]
     assert bureau.books(BJORK)[2:] == ["1 2026-03-01..2026-03-31 2026-02-01 125 by-hand"]
+
+
+async def kept_until_march(bureau: Bureau) -> Billing:
+    billing = await early_one(bureau)
+    return await early.keep(bureau.ledger, bureau.fortnox, billing.id, "test")
+
+
+async def test_a_kept_invoice_whose_tax_reduction_is_approved_still_waits_for_its_due_day(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1)
+    bureau.company(BJORK).contracts[1].tax_reduction_type = "rot"
+    async with bureau.without_workers():
+        await bureau.plan(billings=1)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    await bureau.work_on(bureau.at_rest)
+    await kept_until_march(bureau)
+    assert (await bureau.stands(BJORK))[1:] == ["1 2026-03-01..2026-03-31 bookkeep held tax_reduction"]
+    await bureau.approve(BJORK, 1)
+    await bureau.work()
+    assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125"
+    bureau.at("2026-03-01 09:00")
+    await bureau.work()
+    assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125 booked mailed"
+
+
+async def test_a_kept_invoice_does_not_try_a_stopped_step_before_its_due_day(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    kept = await kept_until_march(bureau)
+    await blocks.put(bureau.ledger, kept.tenant, Step.BOOKKEEP, Reason.PERIOD_LOCKED, {}, "test")
+    with pytest.raises(NotPossible, match="it is due on 2026-03-01, and goes no sooner"):
+        await bureau.retry(BJORK, 1)
+    await bureau.work()
+    assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125"
+
+
+async def test_the_proof_knows_which_date_a_kept_invoice_was_given(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    await kept_until_march(bureau)
+    bureau.at("2026-03-01 09:00")
+    await bureau.work()
+    assert "DIFFERS" not in await bureau.type("reconcile", "--all")
+
+
+async def test_what_our_call_made_instead_is_parked_when_a_person_names_another_invoice_for_the_period(
+    bureau: Bureau,
+) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1)
+    async with bureau.without_workers():
+        await bureau.plan(billings=1)
+        # Not from the contract: written by hand, and the contract's period set forward.
+        bureau.in_fortnox(BJORK, "write_invoice", customer="1", rows=[{"article_number": "A1", "quantity": "1"}])
+        bureau.in_fortnox(BJORK, "set_period", contract=1, period_start="2026-03-01", period_end="2026-03-31")
+    await bureau.work_on(bureau.looked_for)
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 create parked unverified"]
+    asked = await bureau.billing(BJORK, 1)
+    await by_hand.made(bureau.ledger, bureau.fortnox, asked.id, InvoiceNumber(1), "anna")
+    await bureau.work()
+    assert await bureau.stands(BJORK) == lines("""
+        1 2026-02-01..2026-02-28 done
+        1 2026-03-01..2026-03-31 bookkeep parked early
+    """)
+    assert bureau.books(BJORK) == lines("""
+        0 None..None 2026-02-01 125 by-hand
+        1 2026-03-01..2026-03-31 2026-02-01 125
+    """)

@@ -342,3 +342,28 @@ async def test_the_same_invoice_is_never_taken_by_two_billings_at_once(ledger: L
     assert all(moved)
     assert len([found for found in await billings.find(ledger) if found.invoice == shared]) == 1
     assert isinstance(claims[0], Claim)
+
+
+async def test_a_persons_no_does_not_take_back_a_yes_that_came_after_he_looked(ledger: Ledger, clock: Clock) -> None:
+    await company(ledger)
+    billing = await one(ledger)
+    claim = await claimed(ledger, billing, lease=timedelta(minutes=1))
+    clock.shift += timedelta(minutes=2)
+    await billings.take_over(ledger, billing.id)
+    looked_at = await only_attempt(ledger, billing)
+    never_made = partial(
+        billings.resolve,
+        ledger,
+        billing.id,
+        Step.CREATE,
+        Again(Reason.NOT_SENT),
+        "anna",
+        verdict="absent",
+        note="anna says so",
+        looked_for=looked_at.id,
+    )
+    await billings.settle(ledger, claim, ACTED, Seek())
+    assert not await never_made(known=looked_at.verdict)
+    assert (await only_attempt(ledger, billing)).verdict == "acted"
+    # He may say so in spite of a yes that he has seen: that invoice is cancelled by now, for one.
+    assert await never_made(known="acted")
