@@ -199,7 +199,7 @@ async def _undecided(
 async def _made_too_early(ledger: Ledger, billing: Billing, attempt: Attempt) -> Invoice | None:
     """What our call made instead of the invoice that a person names: it must not be forgotten over that one."""
     later = await later_one(ledger, billing, attempt)
-    if later is None or attempt.stood is not None:
+    if later is None:
         return None
     named = billing.detail.get(EARLY, billing.detail.get("invoice")) == str(later.number)
     return later if named or billing.status is Status.IN_DOUBT else None

@@ -50,7 +50,7 @@ async def ready_to_send(runtime: Runtime, billing: Billing) -> Invoice | Outcome
 async def sent_after_all(runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
     """What a refusal to send means, once the invoice has been looked at again."""
     invoice = await read_after_refusal(runtime, billing, refusal)
-    if invoice is not None and (invoice.sent or invoice.nox_finans):
+    if invoice is not None and (invoice.sent or invoice.nox_finans) and Reason.SENT_BEFORE not in billing.approved:
         return Hold(Reason.SENT_BEFORE, {"invoice": str(invoice.number)})
     return judge_refusal(billing, refusal)
 

@@ -6,7 +6,7 @@ can no longer have an effect: absence is not proof (design, section 6).
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -21,7 +21,6 @@ from common.ledger import billings, invoices, tenants
 from common.ledger.early import take_in_late
 from common.ledger.outcomes import Again, Booked, Delivered, Doubt, Made, Outcome, Park, Seek, Void
 from common.ledger.records import Attempt, AttemptVerdict, Billing, Invoice
-from common.rules.due import due_on
 from common.rules.reasons import Reason
 from common.rules.states import Delivery, Status, Step
 from workers.absence import in_words, is_believable
@@ -29,16 +28,19 @@ from workers.delivery import is_open
 from workers.freshness import read_contract, read_invoice
 from workers.invoice_state import changed_or_gone, invoice_of
 from workers.invoicing import EARLY, surprise
-from workers.look import Look, look
+from workers.look import Look, later_one, look
 from workers.runtime import Runtime
 from workers.steps import pause_after, told
-from workers.verification import is_early, is_live, is_unclear, objections
+from workers.verification import is_live, is_unclear, objections
 
 log = structlog.get_logger()
 
 HELD_FOR = 15.0
 """Seconds for which a worker that has died while it looked keeps others from looking at the tenant; one that lives
 renews it three times as often."""
+
+OF_ONE_DOCUMENT = (errors.Missing, errors.Invalid, errors.Faulty, errors.Unreadable, errors.Unexpected)
+"""What may be wrong with one document for ever, and says nothing of the next."""
 
 FINANCE_OPEN_WITHIN = timedelta(hours=24)
 """A hand-over to Fakturatjänster that is not open by then is for a person (design, section 7)."""
@@ -86,20 +88,43 @@ async def _seek(runtime: Runtime, tenant: TenantId) -> None:
     with structlog.contextvars.bound_contextvars(tenant=tenant):
         try:
             if outrun:
-                await _seek_late_effects(runtime, tenant, outrun)
+                await _read(_seek_late_effects(runtime, tenant, outrun))
             if creates:
-                await _seek_invoices(runtime, tenant, creates)
+                unread = await _read(_seek_invoices(runtime, tenant, creates))
+                if unread is not None:
+                    await _doubt_what_is_not_seen(runtime, creates, unread)
             for billing, attempt in sought:
                 match billing.step, billing.status:
                     case Step.BOOKKEEP, _:
-                        await _seek_booking(runtime, billing, attempt)
+                        await _read(_seek_booking(runtime, billing, attempt))
                     case Step.DELIVER, Status.SEEKING:
                         await _follow_hand_over(runtime, billing, attempt)
                     case Step.DELIVER, _:
-                        await _seek_delivery(runtime, billing, attempt)
+                        await _read(_seek_delivery(runtime, billing, attempt))
         except (errors.FortnoxError, errors.NotSent) as error:
             # Nothing is lost: the feeder asks again, with growing pauses, as long as something is sought.
             log.warning("evidence_not_read", error=str(error))
+
+
+async def _read(look: Awaitable[None]) -> errors.FortnoxError | None:
+    """Looks for one thing. What is wrong with a document of that keeps nothing else from being looked for; it is
+    returned."""
+    try:
+        await look
+    except OF_ONE_DOCUMENT as error:
+        log.warning("evidence_not_read", error=str(error))
+        return error
+    return None
+
+
+async def _doubt_what_is_not_seen(
+    runtime: Runtime, creates: Sequence[tuple[Billing, Attempt]], error: errors.FortnoxError
+) -> None:
+    """What Fortnox said yes to needs somebody, too, when it is an unreadable invoice that keeps it from being found."""
+    for billing, attempt in creates:
+        if billing.status is Status.SEEKING and runtime.settings.clock.now() - billing.changed_at > runtime.settle:
+            outcome = Doubt(Reason.NUMBER_UNKNOWN, {"answer": str(error)})
+            await _resolve(runtime, billing, attempt, outcome, "Fortnox said yes, and its invoices cannot be read")
 
 
 async def _was_not_done(runtime: Runtime, billing: Billing, attempt: Attempt) -> bool:
@@ -238,23 +263,7 @@ async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) 
     """
     if billing.status is not Status.IN_DOUBT and EARLY not in billing.detail:
         return None
-    later = await _later_one(runtime, billing, attempt)
-    if later is None or later.period is None or attempt.stood is None:
-        return later
-    # The ledger is an older copy: what was due may have been made in the time that it has lost. Nothing else was.
-    return later if due_on(later.period, billing.policy) > runtime.settings.clock.today() else None
-
-
-async def _later_one(runtime: Runtime, billing: Billing, attempt: Attempt) -> Invoice | None:
-    """The oldest invoice of a later period of the contract that is newer than the call, and no billing's."""
-    mark = attempt.newest_invoice_before or InvoiceNumber(0)
-    known = await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract)
-    later = [invoice for invoice in known if invoice.number > mark and is_early(invoice, billing)]
-    if not later:
-        return None
-    billed = await billings.find(runtime.ledger, tenant=billing.tenant, contract=billing.contract)
-    owned = {other.invoice for other in billed}
-    return min((invoice for invoice in later if invoice.number not in owned), key=lambda one: one.number, default=None)
+    return await later_one(runtime.ledger, billing, attempt)
 
 
 async def _seek_late_effects(runtime: Runtime, tenant: TenantId, outrun: Sequence[tuple[Billing, Attempt]]) -> None:
@@ -262,7 +271,7 @@ async def _seek_late_effects(runtime: Runtime, tenant: TenantId, outrun: Sequenc
     hand: then it has made the next period's."""
     await _look_for(runtime, tenant, outrun)
     for billing, attempt in outrun:
-        early = await _later_one(runtime, billing, attempt)
+        early = await later_one(runtime.ledger, billing, attempt)
         if early is None:
             continue
         taken_in = await take_in_late(runtime.ledger, billing.id, early, runtime.name)
@@ -307,7 +316,8 @@ async def _seek_delivery(runtime: Runtime, billing: Billing, attempt: Attempt) -
             await _resolve(
                 runtime, billing, attempt, Seek(), f"invoice {invoice.number} is handed over to Fakturatjänster"
             )
-    elif invoice.sent:
+    elif invoice.sent and Reason.SENT_BEFORE not in billing.approved:
+        # What was marked as sent before our call proves nothing of it.
         await _resolve(runtime, billing, attempt, Delivered("sent"), f"invoice {invoice.number} is sent")
     elif isinstance(gone := changed_or_gone(invoice, billing), Void):
         # Whether it was sent stays unknown, and no longer matters: nothing will be sent.
@@ -316,9 +326,13 @@ async def _seek_delivery(runtime: Runtime, billing: Billing, attempt: Attempt) -
 
 async def _follow_hand_over(runtime: Runtime, billing: Billing, attempt: Attempt) -> None:
     """A hand-over is delivered when Fakturatjänster says that it is open."""
-    answer = await runtime.fortnox.finance_invoice(billing.tenant, invoice_of(billing))
-    status = answer.value.status
-    if is_open(answer.value):
+    try:
+        answer = (await runtime.fortnox.finance_invoice(billing.tenant, invoice_of(billing))).value
+        status, opened = answer.status, is_open(answer)
+    except OF_ONE_DOCUMENT as error:
+        log.warning("evidence_not_read", error=str(error))
+        status, opened = str(error), False
+    if opened:
         await _resolve(runtime, billing, attempt, Delivered("Fakturatjänster"), f"Fakturatjänster: {status}")
     elif runtime.settings.clock.now() - attempt.called_at > FINANCE_OPEN_WITHIN:
         await _resolve(

@@ -15,6 +15,7 @@ from common.ids import InvoiceNumber, TenantId
 from common.ledger import billings, invoices, tenants
 from common.ledger.database import Ledger
 from common.ledger.records import Attempt, Billing, Invoice
+from common.rules.due import due_on
 from workers.freshness import read_invoice
 from workers.verification import CONTRACT_INVOICE, is_early
 
@@ -62,7 +63,10 @@ async def look(
 
 async def later_one(ledger: Ledger, billing: Billing, attempt: Attempt) -> Invoice | None:
     """The oldest invoice of a later period of the contract that is newer than the call, and no billing's, of those that
-    the mirror has."""
+    the mirror has.
+
+    In an older copy of the ledger, what was due may have been made in the time that it has lost. Nothing else was.
+    """
     mark = attempt.newest_invoice_before or InvoiceNumber(0)
     known = await invoices.of_contract(ledger, billing.tenant, billing.contract)
     later = [invoice for invoice in known if invoice.number > mark and is_early(invoice, billing)]
@@ -70,7 +74,10 @@ async def later_one(ledger: Ledger, billing: Billing, attempt: Attempt) -> Invoi
         return None
     billed = await billings.find(ledger, tenant=billing.tenant, contract=billing.contract)
     owned = {other.invoice for other in billed}
-    return min((invoice for invoice in later if invoice.number not in owned), key=lambda one: one.number, default=None)
+    oldest = min((one for one in later if one.number not in owned), key=lambda one: one.number, default=None)
+    if oldest is None or oldest.period is None or attempt.stood is None:
+        return oldest
+    return oldest if due_on(oldest.period, billing.policy) > ledger.clock.today() else None
 
 
 def is_candidate(item: InvoiceItem, customers: frozenset[str]) -> bool:

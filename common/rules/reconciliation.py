@@ -375,6 +375,17 @@ def _standing(case: _Case, billing: BillingSeen, invoice: InvoiceSeen | None) ->
                 "Nothing, or do the rest by hand in Fortnox.",
                 invoice=invoice,
             )
+        case Status.SEEKING if billing.step is Step.DELIVER:
+            status = billing.detail.get("status", "")
+            return _line(
+                billing,
+                Finding.EXPLAINED,
+                billing.status.value,
+                "It is handed over to Fakturatjänster, which has not opened it yet"
+                + (f" ({status})." if status else "."),
+                "Nothing: it is followed by itself, and parked for you if it is not open within a day.",
+                invoice=invoice,
+            )
         case Status.HELD | Status.PARKED | Status.SEEKING | Status.IN_DOUBT:
             reason = billing.reason or (Reason.NUMBER_UNKNOWN if billing.status is Status.SEEKING else Reason.NO_ANSWER)
             return _explained(billing, billing.status.value, reason, billing.detail, invoice)

@@ -2,10 +2,13 @@
 
 import pytest
 
+from common.ids import TenantId
 from common.ledger.billings import NotPossible
 from common.rules.states import Status
 from tests.bureau import Bureau, lines
 from tests.scenarios.companies import BJORK, proven
+from workers import evidence
+from workers.runtime import Runtime
 
 ALL_WENT_WELL = """
     1 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
@@ -132,3 +135,55 @@ async def test_a_booking_of_which_no_trace_is_found_is_in_doubt_and_nothing_is_s
     await bureau.work(until=bureau.looked_for)
     assert bureau.books(BJORK)[1:] == ["1 2026-02-01..2026-02-28 2026-02-01 125"]
     assert (await bureau.stands(BJORK))[1:] == ["1 2026-02-01..2026-02-28 bookkeep in_doubt no_answer"]
+
+
+async def test_an_invoice_that_cannot_be_read_keeps_nothing_else_from_being_found(bureau: Bureau) -> None:
+    await proven(bureau, 2)
+    await bureau.choose(BJORK, deliver_from="10:00")
+    await bureau.work()
+    await bureau.sandbox.fault(kind="cut_after", path="/3/invoices/*/email", times=2)
+    bureau.at("2026-02-01 10:00")
+
+    async def both_in_doubt() -> bool:
+        return len(await bureau.billings(status=Status.IN_DOUBT)) == 2
+
+    runtime = await Runtime.open(bureau.settings, redis_url_of(bureau))
+    async with evidence.only_one(runtime, TenantId(BJORK)):  # nobody else looks
+        await bureau.work(until=both_in_doubt)
+    await runtime.close()
+    first = min(await bureau.billings(status=Status.IN_DOUBT), key=lambda one: (one.changed_at, one.id))
+    path = f"/3/invoices/{first.invoice}"
+    await bureau.sandbox.fault(kind="error", method="GET", path=path, status=500, tenant=BJORK)
+
+    async def other_found() -> bool:
+        return len(await bureau.billings(status=Status.IN_DOUBT)) == 1
+
+    await bureau.work_on(other_found)
+    (stays,) = await bureau.billings(status=Status.IN_DOUBT)
+    assert stays.id == first.id
+
+
+async def test_what_fortnox_said_yes_to_is_in_doubt_when_an_unreadable_invoice_keeps_it_from_being_found(
+    bureau: Bureau, wrapper: str
+) -> None:
+    if wrapper == "Invoice":
+        return  # the answer itself tells the number
+    await proven(bureau, 1)
+    await bureau.sandbox.fault(kind="error", method="GET", path="/3/invoices/2", status=500, tenant=BJORK)
+
+    async def sought() -> bool:
+        return bool(await bureau.billings(status=Status.SEEKING))
+
+    await bureau.work(until=sought)
+    bureau.at("2026-02-01 09:15")
+    await bureau.work_on(bureau.looked_for)
+    assert (await bureau.stands(BJORK))[1:] == ["1 2026-02-01..2026-02-28 create in_doubt number_unknown"]
+    assert "500" in await bureau.why(BJORK, 1)
+    await bureau.sandbox.control("DELETE", "faults")
+    await bureau.work()
+    assert bureau.books(BJORK)[1:] == ["1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+
+
+def redis_url_of(bureau: Bureau) -> str:
+    assert bureau.settings.redis_url is not None
+    return bureau.settings.redis_url.get_secret_value()

@@ -65,3 +65,17 @@ async def test_an_invoice_that_fakturatjanster_refuses_is_parked_alone(bureau: B
     assert bureau.books(BJORK) == [HANDED_OVER, "2 2026-02-01..2026-02-28 2026-02-01 125 booked"]
     assert await bureau.stands(BJORK, 2) == ["2 2026-02-01..2026-02-28 deliver parked refused"]
     assert "ort" in await bureau.why(BJORK, 2)
+
+
+async def test_the_proof_says_of_a_hand_over_what_it_waits_for(bureau: Bureau) -> None:
+    await handed_over(bureau, open_after=timedelta(hours=3))
+    told = await bureau.type("reconcile", "--all")
+    assert "It is handed over to Fakturatjänster, which has not opened it yet (UNKNOWN)." in told
+
+
+async def test_a_hand_over_that_fakturatjanster_does_not_know_is_parked_after_a_day(bureau: Bureau) -> None:
+    await handed_over(bureau, open_after=timedelta(days=9))
+    await bureau.sandbox.fault(kind="error", method="GET", path="/3/noxfinansinvoices/1", status=404, tenant=BJORK)
+    bureau.at("2026-02-02 09:30")
+    await bureau.work()
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 deliver parked finance_not_open"]

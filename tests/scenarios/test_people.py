@@ -8,7 +8,7 @@ import pytest
 from sandbox import totals
 from sandbox.books import Invoice
 from tests.bureau import Bureau, lines
-from tests.scenarios.companies import BJORK, february, monthly, proven
+from tests.scenarios.companies import BJORK, CUSTOMER, february, monthly, proven
 
 MIDNIGHT, EIGHT = "2026-02-01 00:05", "2026-02-01 08:00"
 
@@ -170,3 +170,29 @@ async def test_an_invoice_made_by_hand_and_cancelled_again_does_not_stand_for_th
         2 2026-02-01..2026-02-28 2026-02-01 125 by-hand cancelled
         2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed
     """)
+
+
+async def sent_by_somebody(bureau: Bureau, **told: Any) -> None:
+    """An invoice that was marked as sent before its hour, and held for that."""
+    bureau.at("2026-02-01 07:00")
+    await monthly(bureau, 1, deliver_from="08:00", told={"customers": [{**CUSTOMER, "number": "1"}], **told})
+    await bureau.work()
+    bureau.company(BJORK).invoices[1].sent = True
+    bureau.at("2026-02-01 08:30")
+    await bureau.work()
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 deliver held sent_before"]
+
+
+async def test_a_mark_from_before_does_not_prove_a_second_sending_whose_answer_was_lost(bureau: Bureau) -> None:
+    await sent_by_somebody(bureau)
+    await bureau.sandbox.fault(kind="cut", path="/3/invoices/*/email", times=1)
+    await bureau.approve(BJORK, 1)
+    await bureau.work(until=bureau.looked_for)
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 deliver in_doubt no_answer"]
+
+
+async def test_a_second_sending_that_is_refused_says_why(bureau: Bureau) -> None:
+    await sent_by_somebody(bureau, bankgiro=None)
+    await bureau.approve(BJORK, 1)
+    await bureau.work()
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 deliver parked bank_details_missing"]
