@@ -30,11 +30,13 @@ async def insert_due(
     by: str,
     but_for: Collection[ContractNumber] = (),
 ) -> Sequence[Billing]:
-    """Plans, and inserts the billings of what is due or held. What is there already stays as it is.
+    """Plans, and inserts the billings of what is due or held. What is there already stays as it is, but for what was
+    held in passing and need not be any more.
 
     Parameters:
       but_for: the contracts of the company of which something is still to be read before.
     """
+    await planning.let_go(ledger, tenant, by)
     decided = [
         one
         for one in await verdicts(ledger, tenant, today)

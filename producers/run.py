@@ -241,7 +241,9 @@ class Producer:
         await explain(self._ledger, tenant.id, rows)
         if await billings.outrun(self._ledger, tenant.id):
             await outbox.enqueue(self._redis, [SeekEvidence(tenant=tenant.id)])
-        if await self._plan(tenant.id) or await see_corrections(self._ledger, self._fortnox, tenant.id):
+        # One after the other: a customer without an address is asked about at every pass, as long as he has none.
+        has_learned = await self._plan(tenant.id)
+        if await see_corrections(self._ledger, self._fortnox, tenant.id) or has_learned:
             await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
 
     async def _insert_due(self, tenant: TenantId) -> Sequence[Verdict]:

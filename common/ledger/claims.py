@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from common.clock import STOCKHOLM, boottime
 from common.ids import AttemptId, BillingId, InvoiceNumber
-from common.ledger import audit
+from common.ledger import audit, blocks
 from common.ledger.billing_changes import change, policy_in_force, read_locked
 from common.ledger.billing_rows import billing_of
 from common.ledger.billing_statements import ATTEMPT, TAKE
@@ -64,6 +64,8 @@ async def claim(
             return Refused(refusal)
         if landing := _passed_or_held(connection, row, current, policy, now):
             change(connection, ledger, current, landing, by, "policy_applied", now)
+            if row.is_probe and (landing.step, landing.status) != (step, Status.WAITING):
+                blocks.release_probe(connection, billing)
             return Refused(_why(step, landing))
         dated = _date_at_call(current, now)
         facts = {

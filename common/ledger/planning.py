@@ -10,12 +10,13 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from common.clock import STOCKHOLM
-from common.ids import ContractNumber, TenantId
+from common.ids import BillingId, ContractNumber, TenantId
 from common.ledger import audit, customers, policies
+from common.ledger.billing_changes import change, read_locked
 from common.ledger.billing_rows import BILLED, billed_of, billing_of, is_last_word, newest_of_each
 from common.ledger.contracts import select_contracts, view_of
 from common.ledger.database import NOW, Ledger, instant_of
@@ -23,6 +24,7 @@ from common.ledger.records import Billing
 from common.ledger.rejudging import HISTORY
 from common.ledger.schema import billings, contracts, tenants, word
 from common.ledger.tenants import tenant_of
+from common.ledger.transitions import waiting_again
 from common.rules.plan import BilledView, ContractView, TenantFacts, Verdict
 from common.rules.policy import Policy
 from common.rules.reasons import PASSING
@@ -45,7 +47,8 @@ class Views:
 async def views(ledger: Ledger, tenant: TenantId | None = None) -> Views:
     """The mirrored contracts of one company, or of all, each with its policy and its newest billings.
 
-    A billing that the plan held for a reason that passes by itself is left out: the plan judges its period anew.
+    A billing that the plan held for a reason that passes by itself is left out where the contract still shows its
+    period: the plan judges that anew.
     """
     return await ledger.read(partial(_read_views, ledger=ledger, tenant=tenant))
 
@@ -62,8 +65,10 @@ def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None)
     book = policies.read(connection, tenant)
     seen = [view_of(row, row.read_at) for row in connection.execute(select_contracts(tenant))]
     billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)
+    shown = {(one.tenant, one.number): one.period.start for one in seen if one.period is not None}
     for row in connection.execute(history):
-        if not _is_held_in_passing(row.step, row.status, row.reason):
+        is_judged_anew = row.period_start == shown.get((row.tenant, row.contract))
+        if not (is_judged_anew and _is_held_in_passing(row.step, row.status, row.reason)):
             billed[row.tenant, row.contract].append(billed_of(row))
     planned = [
         (one, book.policy_of(one.tenant, one.template, one.number), billed.get((one.tenant, one.number), []))
@@ -91,6 +96,22 @@ async def insert(ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[B
         batch = ordered[start : start + _BATCH]
         changed += await ledger.transact(partial(_take_in, ledger=ledger, verdicts=batch, by=by))
     return changed
+
+
+async def let_go(ledger: Ledger, tenant: TenantId | None, by: str) -> None:
+    """Lets the billings wait for their calls that the plan held in passing, and will never judge anew: their contracts
+    have gone on. What is looked at before a call finds the invoice that a person has made, or holds them for that."""
+    for row in await ledger.fetch(_PASSED if tenant is None else _PASSED.where(billings.c.tenant == tenant)):
+        await ledger.transact(partial(_let_go, ledger=ledger, billing=row.id, by=by))
+
+
+def _let_go(connection: Connection, ledger: Ledger, billing: BillingId, by: str) -> None:
+    row = read_locked(connection, ledger, billing)
+    if row is None or not _is_held_in_passing(row.step, row.status, row.reason):
+        return
+    held = billing_of(row)
+    landing = waiting_again(held, not_before=held.not_before)
+    change(connection, ledger, held, landing, by, "let_go", instant_of(row.now))
 
 
 def _take_in(connection: Connection, ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[Billing]:
@@ -220,6 +241,20 @@ def _state_of(billing: Billing) -> dict[str, object]:
     }
 
 
+_PASSED = (
+    select(billings.c.id)
+    .join(contracts, and_(contracts.c.tenant == billings.c.tenant, contracts.c.number == billings.c.contract))
+    .where(
+        text("billings.status IN ('held', 'parked')"),
+        billings.c.status == word(Status.HELD.value),
+        billings.c.step == word(Step.CREATE.value),
+        billings.c.reason.in_(sorted(reason.value for reason in PASSING)),
+        contracts.c.status == "ACTIVE",
+        contracts.c.period_start != billings.c.period_start,
+        contracts.c.read_at > billings.c.changed_at,
+    )
+    .order_by(billings.c.id)
+)
 # Another producer may have been quicker: its row stands.
 _INSERT = {
     True: sqlite.insert(billings).on_conflict_do_nothing().returning(billings),

@@ -100,3 +100,38 @@ def mend(bureau: Bureau, **card: str) -> None:
     for name, value in card.items():
         setattr(customer, name, value)
     customer.modified_at = bureau.settings.clock.now()
+
+
+async def test_one_that_was_held_and_is_made_by_hand_is_taken_in_and_the_next_month_goes_by_itself(
+    bureau: Bureau,
+) -> None:
+    await of_a_customer(bureau, NOBODY)
+    await bureau.work()
+    assert await bureau.stands(BJORK) == HELD
+    bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    bureau.at("2026-02-02 09:00")
+    mend(bureau, email="faktura@akesbygg.example")
+    await bureau.work()
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 done"]
+    bureau.at("2026-03-01 09:00")
+    await bureau.work()
+    assert bureau.books(BJORK) == [
+        "1 2026-02-01..2026-02-28 2026-02-01 125 by-hand",
+        "1 2026-03-01..2026-03-31 2026-03-01 125 booked mailed",
+    ]
+
+
+async def test_a_period_that_was_set_back_is_invoiced_again_though_another_customer_lacks_an_address(
+    bureau: Bureau,
+) -> None:
+    bureau.at("2026-02-01 09:00")
+    customers = [{**CUSTOMER, "number": "1", **NOBODY}, {**CUSTOMER, "number": "2"}]
+    await monthly(bureau, 2, told={"customers": customers})
+    await bureau.work()
+    assert await bureau.stands(BJORK, 1) == HELD
+    bureau.in_fortnox(BJORK, "cancel", invoice=1)
+    bureau.in_fortnox(BJORK, "set_period", contract=2, period_start="2026-02-01", period_end="2026-02-28")
+    for hour in ("09:00", "10:00"):
+        bureau.at(f"2026-02-02 {hour}")
+        await bureau.work()
+    assert bureau.books(BJORK, 2)[1:] == ["2 2026-02-01..2026-02-28 2026-02-02 125 booked mailed"]

@@ -194,3 +194,21 @@ async def test_books_that_are_unlocked_during_the_day_let_the_held_invoices_go_t
     bureau.at("2026-02-01 11:00")
     await bureau.work()
     assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+
+
+async def test_one_that_is_tried_for_the_others_and_need_not_be_sent_any_more_leaves_the_trial_to_another(
+    bureau: Bureau,
+) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 2, told={"bankgiro": None})
+    await bureau.work()
+    bureau.company(BJORK).bankgiro = "5050-1055"
+    await bureau.choose(BJORK, contract=1, deliver="none")
+    await bureau.retry(BJORK, 1)
+    await bureau.work()
+    assert await bureau.stands(BJORK, 1) == ["1 2026-02-01..2026-02-28 done"]
+    assert len(await bureau.blocks()) == 1
+    await bureau.retry(BJORK, 2)
+    await bureau.work()
+    assert bureau.books(BJORK, 2) == ["2 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+    assert await bureau.blocks() == []
