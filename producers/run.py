@@ -223,6 +223,10 @@ class Producer:
             log.warning("poll_failed", tenant=tenant.id, error=str(error))
             self._poll_again_later(tenant.id)
             await self._block(tenant.id, error)
+        except Exception:
+            # A fault of ours on the way of one company must not stop the others.
+            log.exception("poll_failed", tenant=tenant.id)
+            self._poll_again_later(tenant.id)
         finally:
             self._polling.discard(tenant.id)
 

@@ -40,15 +40,19 @@ def _may_be_explained(block: Block) -> bool:
 
 
 async def explain(ledger: Ledger, tenant: TenantId, listed: Sequence[Contract]) -> None:
-    """Clears the tenant's surprise if the rows just listed explain it."""
+    """Clears the tenant's surprise if the rows just listed explain it, of every contract that it is about."""
     for block in await blocks.every(ledger, tenant):
         if not _may_be_explained(block):
             continue
-        number = ContractNumber(int(block.detail["contract"]))
-        shown = next((row.view.period for row in listed if row.view.number == number), None)
-        billed = await billings.find(ledger, tenant=tenant, contract=number)
-        invoiced = (one.period for one in billed if one.invoice is not None and one.status is not Status.VOIDED)
-        latest = max(invoiced, default=None)
-        if shown is not None and latest is not None and follows(latest, shown):
+        numbers = [ContractNumber(int(number)) for number in block.detail["contract"].split(", ")]
+        if all([await _is_explained(ledger, tenant, number, listed) for number in numbers]):
             await blocks.clear(ledger, tenant, Step.CREATE, Reason.SURPRISE, by=BY)
-            log.info("surprise_explained", tenant=tenant, contract=number)
+            log.info("surprise_explained", tenant=tenant, contracts=numbers)
+
+
+async def _is_explained(ledger: Ledger, tenant: TenantId, number: ContractNumber, listed: Sequence[Contract]) -> bool:
+    shown = next((row.view.period for row in listed if row.view.number == number), None)
+    billed = await billings.find(ledger, tenant=tenant, contract=number)
+    invoiced = (one.period for one in billed if one.invoice is not None and one.status is not Status.VOIDED)
+    latest = max(invoiced, default=None)
+    return shown is not None and latest is not None and follows(latest, shown)

@@ -15,6 +15,7 @@ from common.ledger import audit, blocks, pauses
 from common.ledger.columns import Instant, microseconds
 from common.ledger.database import NOW, Ledger
 from common.ledger.schema import audit as entries
+from common.ledger.schema import blocks as standing_blocks
 from common.rules.reasons import Reason
 from common.rules.states import Step
 
@@ -37,7 +38,9 @@ async def note(ledger: Ledger, tenant: TenantId, facts: Mapping[str, str], by: s
 
     def work(connection: Connection) -> bool:
         blocks.lock(connection, tenant)
-        blocks.put_in(connection, ledger, tenant, Step.CREATE, Reason.SURPRISE, facts, by)
+        standing = connection.execute(_STANDING, {"of_tenant": tenant}).scalar_one_or_none()
+        told = {**facts, **_still_unexplained(standing or {}, facts)}
+        blocks.put_in(connection, ledger, tenant, Step.CREATE, Reason.SURPRISE, told, by)
         parameters = {"of_tenant": tenant, "within": microseconds(AGAIN_WITHIN), **ledger.shift}
         earlier = connection.execute(_EARLIER, parameters).scalar_one()
         audit.record(connection, ledger, by, SURPRISED, tenant=tenant, before={}, after=dict(facts))
@@ -50,6 +53,19 @@ async def note(ledger: Ledger, tenant: TenantId, facts: Mapping[str, str], by: s
     return again
 
 
+def _still_unexplained(standing: Mapping[str, str], facts: Mapping[str, str]) -> dict[str, str]:
+    """What the block must go on telling of the surprises before: each contract is to be explained by itself, and two
+    invoices of one period are explained by no listing."""
+    contracts = [*standing.get("contract", "").split(", "), facts.get("contract", "")]
+    told = {"contract": ", ".join(dict.fromkeys(filter(None, contracts)))}
+    return told | {name: standing[name] for name in ("invoices",) if name in standing and name not in facts}
+
+
+_STANDING: Any = select(standing_blocks.c.detail).where(
+    standing_blocks.c.tenant == bindparam("of_tenant"),
+    standing_blocks.c.step == Step.CREATE.value,
+    standing_blocks.c.reason == Reason.SURPRISE.value,
+)
 _EARLIER: Any = select(func.count()).where(
     entries.c.tenant == bindparam("of_tenant"),
     entries.c.action == SURPRISED,

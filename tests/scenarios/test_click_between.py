@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from common.ids import InvoiceNumber
-from common.ledger import blocks
+from common.ids import InvoiceNumber, TenantId
+from common.ledger import blocks, surprises
 from common.ledger.billings import NotPossible
 from common.ledger.records import Billing
 from common.rules.reasons import Reason
@@ -102,6 +102,18 @@ async def test_a_second_surprise_two_hours_later_stops_only_the_creates_until_it
     await february(bureau, customer_number="1")
     await bureau.work()
     assert bureau.books(BJORK, 3) == ["3 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
+
+
+async def test_a_surprise_that_a_listing_does_not_explain_is_not_forgotten_over_a_later_one(bureau: Bureau) -> None:
+    await clicked_between(bureau)
+    # Somebody moves the contract on before anything was listed: that nobody can explain.
+    bureau.in_fortnox(BJORK, "set_period", contract=1, period_start="2026-06-01", period_end="2026-06-30")
+    await surprises.note(bureau.ledger, TenantId(BJORK), {"contract": "1"}, "test")
+    bureau.at("2026-02-01 11:40")
+    await surprises.note(bureau.ledger, TenantId(BJORK), {"contract": "2"}, "test")
+    await bureau.work()
+    (block,) = await bureau.blocks()
+    assert block.detail["contract"] == "1, 2"
 
 
 async def test_an_early_invoice_that_is_kept_is_dated_its_due_day_and_goes_out_then_and_not_before(
