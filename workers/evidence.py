@@ -145,7 +145,7 @@ async def _seek_invoices(runtime: Runtime, tenant: TenantId, creates: Sequence[t
     for billing, attempt in creates:
         live = await _live_invoices(runtime, billing)
         if live:
-            await _adopt(runtime, billing, attempt, live)
+            await _adopt(runtime, billing, attempt, live, seen)
         else:
             await _not_found(runtime, billing, attempt, seen)
 
@@ -217,7 +217,7 @@ async def _believe_absence(runtime: Runtime, billing: Billing, attempt: Attempt)
     again = await _look_for(runtime, billing.tenant, [(billing, attempt)])
     live = await _live_invoices(runtime, billing)
     if live:
-        await _adopt(runtime, billing, attempt, live)
+        await _adopt(runtime, billing, attempt, live, again)
     elif not again.complete or any(is_unclear(invoice, billing) for invoice in again.invoices):
         log.info("absence_not_believed", billing=billing.id, why="the second look was not complete or not clear")
     elif shown.period != billing.period:
@@ -228,13 +228,17 @@ async def _believe_absence(runtime: Runtime, billing: Billing, attempt: Attempt)
         await _resolve(runtime, billing, attempt, outcome, note, verdict="absent")
 
 
-async def _adopt(runtime: Runtime, billing: Billing, attempt: Attempt, live: Sequence[Invoice]) -> None:
+async def _adopt(runtime: Runtime, billing: Billing, attempt: Attempt, live: Sequence[Invoice], seen: Look) -> None:
     """Takes the invoice that was found; says so loudly where there are two, for that must never be."""
     first, others = live[0], live[1:]
     note = f"invoice {first.number} carries this contract and this period"
     early = await _made_too_early(runtime, billing, attempt)
     if early is not None:
         await _take_in_both(runtime, billing, attempt, first, early)
+        return
+    astray = await _made_astray(runtime, billing, attempt, seen) if is_uncertain(billing) else None
+    if astray is not None:
+        await _leave_to_a_person(runtime, billing, attempt, first, astray)
         return
     if EARLY in billing.detail and runtime.settings.clock.now() - billing.changed_at <= runtime.settle:
         log.info("early_invoice_not_found", billing=billing.id)
@@ -244,6 +248,26 @@ async def _adopt(runtime: Runtime, billing: Billing, attempt: Attempt, live: Seq
     if others:
         await surprise(runtime, billing, {"invoices": ", ".join(str(one.number) for one in live)})
     await _resolve(runtime, billing, attempt, outcome, note)
+
+
+def is_uncertain(billing: Billing) -> bool:
+    """Whether the invoice of the period may be a person's, and another one ours."""
+    return billing.status is Status.IN_DOUBT or EARLY in billing.detail
+
+
+async def _leave_to_a_person(
+    runtime: Runtime, billing: Billing, attempt: Attempt, of_period: Invoice, astray: Invoice
+) -> None:
+    """Somebody made the invoice by hand and changed the contract's period, all between our look and our call."""
+    facts = {
+        "invoice": str(astray.number),
+        "period": f"{astray.period}, not {billing.period}",
+        "invoice of the period": str(of_period.number),
+    }
+    if EARLY not in billing.detail:
+        await surprise(runtime, billing, facts)
+    note = f"invoice {of_period.number} is of the period; {astray.number} is newer than the call, and nobody's"
+    await _resolve(runtime, billing, attempt, Park(Reason.UNVERIFIED, facts), note)
 
 
 def as_called(billing: Billing, attempt: Attempt, invoice: Invoice) -> Billing:
@@ -261,7 +285,7 @@ async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) 
 
     Where Fortnox has said yes to the period asked for there is none: a later one is then a person's own affair.
     """
-    if billing.status is not Status.IN_DOUBT and EARLY not in billing.detail:
+    if not is_uncertain(billing):
         return None
     return await later_one(runtime.ledger, billing, attempt)
 

@@ -51,6 +51,9 @@ from common.rules.plan import BilledView
 from common.rules.reasons import Reason
 from common.rules.states import Status, Step
 
+BY_THE_LOST = "an older ledger"
+"""Who claimed a call that may have been made in the time that a restored ledger has lost."""
+
 WATCHED_FOR = timedelta(hours=24)
 """After the end of its token: what a call that was never answered did must have shown by then."""
 
@@ -369,7 +372,7 @@ _OUTRUN = (
     .where(
         text(IS_NEVER_ANSWERED.replace("step", "attempts.step")),
         attempts.c.token_expires_at > NOW - bindparam("within", type_=Instant.impl),
-        attempts.c.stood.is_(None),
+        attempts.c.claimed_by != word(BY_THE_LOST),
         billings.c.tenant == bindparam("of_tenant"),
         billings.c.invoice.is_not(None),
         billings.c.status != word(Status.VOIDED.value),

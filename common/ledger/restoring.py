@@ -32,7 +32,7 @@ from common.clock import STOCKHOLM
 from common.ids import TenantId
 from common.ledger import audit, leases
 from common.ledger.billing_changes import state_of
-from common.ledger.billing_rows import billing_of
+from common.ledger.billing_rows import BY_THE_LOST, billing_of
 from common.ledger.database import NOW, Ledger, instant_of
 from common.ledger.outcomes import Doubt, Hold, Outcome, Park
 from common.ledger.records import Billing, Mark
@@ -170,9 +170,6 @@ def _lost_call(row: Row[Any], billing: Billing, now: datetime, token_until: date
         },
     }
 
-
-BY_THE_LOST = "an older ledger"
-"""Who claimed a call that may have been made in the time that was lost."""
 
 # All claims and changes take one of these first.
 _LOCK_POSTGRESQL = text("SELECT id FROM tenants ORDER BY id FOR NO KEY UPDATE")

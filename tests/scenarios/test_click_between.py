@@ -1,6 +1,7 @@
 """A person makes the invoice by hand between our look and our call, so that our call makes the next period's."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from common.ids import InvoiceNumber, TenantId
 from common.ledger import blocks, surprises
 from common.ledger.billings import NotPossible
 from common.ledger.records import Billing
+from common.ledger.restoring import restore
 from common.rules.reasons import Reason
 from common.rules.states import Step
 from tests.bureau import Bureau, bureau_for, lines
@@ -56,6 +58,22 @@ async def test_the_handmade_invoice_is_taken_in_and_ours_is_parked_before_its_ti
         1 2026-03-01..2026-03-31 bookkeep parked early
     """)
     assert await bureau.calls(BJORK, "/3/contracts/*/createinvoice") == 1
+
+
+async def test_an_invoice_that_overlaps_one_made_by_hand_is_left_to_a_person(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1)
+    async with bureau.without_workers():
+        await bureau.plan(billings=1)
+        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+        bureau.in_fortnox(BJORK, "set_period", contract=1, period_start="2026-02-06", period_end="2026-03-05")
+    await bureau.work_on(bureau.at_rest)
+    assert bureau.books(BJORK) == lines("""
+        1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
+        1 2026-02-06..2026-03-05 2026-02-01 125
+    """)
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 create parked unverified"]
+    assert (await bureau.billing(BJORK, 1)).detail["invoice"] == "2"
 
 
 async def test_the_company_goes_on_once_a_fresh_listing_explains_what_happened(bureau: Bureau) -> None:
@@ -227,12 +245,15 @@ async def test_an_early_invoice_of_a_contract_without_further_steps_is_done_once
     assert bureau.books(BJORK)[1] == "1 2026-03-01..2026-03-31 2026-03-01 125"
 
 
+@pytest.mark.parametrize("is_restored", [False, True], ids=["same ledger", "restored ledger"])
 async def test_a_call_that_acts_when_a_handmade_invoice_was_long_taken_for_its_own_is_caught_by_the_next_listing(
-    bureau: Bureau,
+    bureau: Bureau, is_restored: bool
 ) -> None:
     await proven(bureau, 1)
     await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
     await bureau.work(until=bureau.looked_for)
+    if is_restored:
+        await restore(bureau.ledger, "test", token_life=timedelta(hours=1), settle=timedelta(minutes=10))
     # Somebody sees that it is missing, and makes it; then Fortnox finishes what it had begun.
     bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
     bureau.at("2026-02-01 09:05")
