@@ -15,9 +15,10 @@ from common.ids import InvoiceNumber, TenantId
 from common.ledger import billings, invoices, tenants
 from common.ledger.database import Ledger
 from common.ledger.records import Attempt, Billing, Invoice
+from common.mirror import CONTRACT_INVOICE
 from common.rules.due import due_on
 from workers.freshness import read_invoice
-from workers.verification import CONTRACT_INVOICE, is_early
+from workers.verification import is_early
 
 log = structlog.get_logger()
 

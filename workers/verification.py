@@ -4,9 +4,7 @@ Nothing is done with an invoice before it has passed here (design, section 6).
 """
 
 from common.ledger.records import Billing, Invoice
-
-CONTRACT_INVOICE = "AGREEMENTINVOICE"
-"""The type of the invoices that contracts make; presumed, not confirmed (API notes 1.7)."""
+from common.mirror import CONTRACT_INVOICE
 
 
 def is_live(invoice: Invoice) -> bool:
