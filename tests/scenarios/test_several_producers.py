@@ -49,6 +49,18 @@ async def until(reached: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def feeds(producer: Producer, rounds: int) -> None:
+    """Waits until the producer has fed the queues so many times more, each time with what it then has."""
+
+    async def is_cleared() -> bool:
+        return not producer._wake.is_set()
+
+    # A wake that is cleared begins a round, and the next one to be cleared ends it.
+    for _ in range(rounds + 1):
+        producer._wake.set()
+        await until(is_cleared)
+
+
 async def lists(bureau: Bureau) -> list[int]:
     """How often each company's contracts were listed."""
     found = await bureau.sandbox.requests("path=/3/contracts")
@@ -77,10 +89,8 @@ async def test_two_producers_share_the_companies_and_list_and_send_everything_on
         async with running(first, second):
             await until(shared)
             assert first._tenancy.held.isdisjoint(second._tenancy.held)
-            # Both go on for some rounds, each with what it has now.
-            for _ in range(3):
-                for producer in (first, second):
-                    await producer._feeder.admit(producer._listed_at)
+            for producer in (first, second):
+                await feeds(producer, rounds=3)
         billings = sorted(one.id for one in await four.billings())
         assert await sent(four) == billings
         assert await lists(four) == [1, 1, 1, 1]
