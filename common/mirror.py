@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from common.fortnox import models
-from common.fortnox.client import Read
+from common.fortnox.answers import Read
 from common.ids import TenantId
 from common.ledger.customers import Customer
 from common.ledger.records import Contract, Invoice

@@ -12,8 +12,9 @@ import structlog
 
 from common import mirror
 from common.clock import STOCKHOLM
-from common.fortnox.client import Fortnox, Listing
+from common.fortnox.client import Fortnox
 from common.fortnox.errors import FortnoxError, Missing, NotSent
+from common.fortnox.listings import Listing
 from common.fortnox.models import InvoiceItem
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger import blocks, invoices, proofs, reconciliation

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from avtalsmotor.cli.app import app
 from avtalsmotor.progress import UNDER_WAY
 from common.clock import STOCKHOLM, boottime
-from common.fortnox import client as fortnox_client
+from common.fortnox import requests
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
 from common.high_water import HighWater
@@ -442,7 +442,7 @@ def short_pauses() -> Iterator[None]:
         patch.setattr(run, "RETRY_POLL_AFTER", 0.2)
         patch.setattr(feeder, "LOOK_WAITS", 0.1)
         patch.setattr(feeder, "MESSAGE_LOST_AFTER", 0.5)
-        patch.setattr(fortnox_client, "READ_PAUSES", (0.02, 0.06, 0.18))
+        patch.setattr(requests, "READ_PAUSES", (0.02, 0.06, 0.18))
         # How long an idle thread of the worker sleeps before it looks whether it is to stop.
         patch.setattr(broker, "Worker", partial(dramatiq.Worker, worker_timeout=150))
         patch.setattr(broker, "_LISTEN_FOR", 0.05)

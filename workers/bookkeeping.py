@@ -2,7 +2,8 @@
 
 from common import mirror
 from common.fortnox import errors, models
-from common.fortnox.client import Permit, Reply
+from common.fortnox.answers import Reply
+from common.fortnox.requests import Permit
 from common.ids import BillingId
 from common.ledger.outcomes import Booked, Doubt, Outcome
 from common.ledger.records import Billing

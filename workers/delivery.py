@@ -6,7 +6,8 @@ sending calls are GETs that must never be repeated by any layer (API notes 2.5).
 
 from common import mirror
 from common.fortnox import errors, models
-from common.fortnox.client import Permit, Reply
+from common.fortnox.answers import Reply
+from common.fortnox.requests import Permit
 from common.ids import BillingId
 from common.ledger import billings
 from common.ledger.outcomes import Delivered, Hold, Outcome, Park, Seek

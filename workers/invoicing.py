@@ -7,7 +7,8 @@ import structlog
 
 from common import mirror
 from common.fortnox import errors, models
-from common.fortnox.client import Permit, Reply
+from common.fortnox.answers import Reply
+from common.fortnox.requests import Permit
 from common.ids import BillingId
 from common.ledger import invoices, surprises, tenants
 from common.ledger.outcomes import Hold, Made, Outcome, Park, Seek

@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 
 from common.clock import boottime
 from common.fortnox import errors
-from common.fortnox.client import Permit, Reply
+from common.fortnox.answers import Reply
+from common.fortnox.requests import Permit
 from common.ids import BillingId
 from common.ledger import billings, tenants
 from common.ledger.database import LedgerError

@@ -1,4 +1,4 @@
-"""What an answer of Fortnox means: its error, if it is one, and the document in its envelope. Pure; calls nothing.
+"""What an answer of Fortnox means: its error, if it is one, or the document in its envelope. Pure; calls nothing.
 
 The one rule that must hold: what is not surely a refusal is `InDoubt` (design, section 5 rule 5).
 """
@@ -6,9 +6,13 @@ The one rule that must hold: what is not surely a refusal is `InDoubt` (design, 
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from common.fortnox.errors import (
     SYSTEM_EXCEPTION,
@@ -20,6 +24,7 @@ from common.fortnox.errors import (
     Throttled,
     Unauthorized,
     Unexpected,
+    Unreadable,
 )
 from common.ids import TenantId
 
@@ -33,6 +38,57 @@ REFUSALS: Mapping[int, type[Unauthorized | Forbidden | Missing | Throttled]] = {
     429: Throttled,
 }
 """The statuses that say by themselves that nothing was done, whatever the body."""
+
+Value = TypeVar("Value")
+Document = TypeVar("Document", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[Value]):
+    """What was read, and when the request began that returned it: how fresh it is counts from there (design 6)."""
+
+    value: Value
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[Value]):
+    """Fortnox' yes to an effect. `read_at` is when the request began; `x_uid` is for Fortnox' support."""
+
+    value: Value
+    http_status: int
+    x_uid: str | None
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A yes of Fortnox, its body read as JSON."""
+
+    request: str
+    tenant: TenantId
+    http_status: int
+    body: dict[str, Any]
+    x_uid: str | None
+    started_at: datetime
+
+    def unreadable(self, reason: str) -> Unreadable:
+        """The error that the answer is when it cannot be understood."""
+        return Unreadable(self.request, self.tenant, http_status=self.http_status, message=reason, x_uid=self.x_uid)
+
+    def document(self, envelope: str, model: type[Document]) -> Document:
+        """The document in its envelope. Raises: `Unreadable`."""
+        body = member(self.body, envelope)
+        if body is None:
+            raise self.unreadable(f"no {envelope} in the answer")
+        try:
+            return model.model_validate(body)
+        except ValidationError as error:
+            raise self.unreadable(f"{envelope}: {faults(error)}") from error
+
+    def reply(self, envelope: str, model: type[Document]) -> Reply[Document]:
+        """The answer as the yes to an effect. Raises: `Unreadable`."""
+        return Reply(self.document(envelope, model), self.http_status, self.x_uid, self.started_at)
 
 
 def classify(
@@ -136,3 +192,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         except (KeyError, TypeError, ValueError):
             return None
     return min(max(seconds, 0.0), LONGEST_PAUSE) if math.isfinite(seconds) else None
+
+
+def faults(error: ValidationError) -> str:
+    """Which fields are wrong and why, without their values, which may be anybody's address."""
+    return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())

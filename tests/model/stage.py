@@ -232,7 +232,8 @@ class Stage:
             patch.setattr(billings, name, _between_gates(name, getattr(billings, name)))
         patch.setattr(steps, "boottime", self.boottime)
         patch.setattr(claims, "boottime", self.boottime)
-        patch.setattr(self.runtime.fortnox, "_request", self._leaving(self.runtime.fortnox._request))
+        requests = self.runtime.fortnox._requests
+        patch.setattr(requests, "send", self._leaving(requests.send))
         gateway = self.sandbox.running.gateway
         patch.setattr(gateway, "_act_or_fail", self._in_hand(gateway._act_or_fail))
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from common.fortnox import errors
-from common.fortnox.client import Fortnox, Permit, Reply
+from common.fortnox.answers import Reply
+from common.fortnox.client import Fortnox
 from common.fortnox.models import Contract, Invoice
+from common.fortnox.requests import Permit
 from common.ids import ContractNumber, InvoiceNumber
 from tests.integration.fortnox.conftest import TENANT, Opener
 from tests.integration.fortnox.wire import Wire, closed_port, cuts, hangs, refuses, says

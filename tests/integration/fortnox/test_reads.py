@@ -9,7 +9,8 @@ from aiohttp import web
 
 from common.clock import boottime
 from common.fortnox import errors
-from common.fortnox.client import PAGE, Fortnox
+from common.fortnox.client import Fortnox
+from common.fortnox.listings import PAGE
 from common.ids import ContractNumber, InvoiceNumber
 from tests.integration.fortnox.conftest import TENANT, Opener
 from tests.integration.fortnox.wire import Answer, Wire, cuts, refuses, says
@@ -187,11 +188,11 @@ async def test_a_read_whose_new_token_is_refused_too_says_so(fortnox: Fortnox, w
 async def test_a_read_names_the_moment_at_which_its_request_began(opened: Opener, wire: Wire) -> None:
     fortnox = await opened(clock_shift=86400.0)
     wire.on("GET", "/3/contracts/1", says({"Contract": {"DocumentNumber": 1}}))
-    before = fortnox._clock.now()
+    before = fortnox._requests._clock.now()
 
     read = await fortnox.contract(TENANT, ContractNumber(1))
 
-    assert before <= read.read_at <= fortnox._clock.now()
+    assert before <= read.read_at <= fortnox._requests._clock.now()
 
 
 # Paging ---------------------------------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 
 from common.clock import STOCKHOLM
 from common.fortnox import errors
-from common.fortnox.client import Fortnox, Permit
+from common.fortnox.client import Fortnox
 from common.fortnox.models import Contract, Invoice
+from common.fortnox.requests import Permit
 from common.ids import ContractNumber, InvoiceNumber
 from sandbox import making, server
 from sandbox.behaviour import Behaviour

@@ -23,7 +23,7 @@ LOCK = "fortnox:{client}:1001:fetch"
 
 
 def tokens_of(fortnox: Fortnox) -> Tokens:
-    return fortnox._tokens
+    return fortnox._requests._tokens
 
 
 async def token(fortnox: Fortnox, tenant: TenantId = TENANT) -> Token:
@@ -108,7 +108,7 @@ async def test_a_token_of_three_seconds_is_used_and_renewed_in_its_second_half(f
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
 
-    assert first.left(fortnox._clock.now()) > 0
+    assert first.left(fortnox._requests._clock.now()) > 0
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_a_token_of_three_seconds_is_used_and_renewed_in_its_second_half(f
 async def test_a_token_is_renewed_before_it_can_run_out_in_a_call(
     fortnox: Fortnox, life: float, left: float, call_timeout: float, fresh: bool
 ) -> None:
-    now = fortnox._clock.now()
+    now = fortnox._requests._clock.now()
     held = Token("t", now + timedelta(seconds=left), life)
 
     assert held.fresh(now, call_timeout) is fresh
@@ -143,7 +143,7 @@ async def test_a_permit_that_had_to_wait_carries_a_token_that_is_still_good(open
     permit = await fortnox.permit(TENANT)
 
     assert permit.token.value == "token-2"
-    assert permit.token.left(fortnox._clock.now()) > 1
+    assert permit.token.left(fortnox._requests._clock.now()) > 1
 
 
 async def test_a_tenant_without_a_token_spends_no_slot(fortnox: Fortnox, wire: Wire) -> None:
@@ -220,10 +220,10 @@ async def test_a_renewal_that_fails_leaves_the_old_token_in_use_while_it_lasts(o
     first = await token(fortnox)
     wire.token_answer = says({}, 503)
 
-    await asyncio.sleep(first.left(fortnox._clock.now()) - 1.4)
+    await asyncio.sleep(first.left(fortnox._requests._clock.now()) - 1.4)
     assert (await token(fortnox)).value == first.value
     assert len(wire.token_requests) == 2
-    await asyncio.sleep(first.left(fortnox._clock.now()) - 0.4)
+    await asyncio.sleep(first.left(fortnox._requests._clock.now()) - 0.4)
     with pytest.raises(errors.TokenUnreachable):
         await token(fortnox)
 
