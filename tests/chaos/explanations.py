@@ -44,14 +44,14 @@ class Explanations:
         if deeds := self._deeds.get((row.tenant, row.contract)):
             return "a person: " + ", ".join(deed.action for deed in deeds)
         for strike in self._strikes:
-            if strike.struck.get(row.id) == row.step:
+            if strike.has_struck(row.tenant, row.contract, row.step):
                 return strike.kind
         for attempt in (one for one in row.attempts if one.step == row.step and one.verdict != "rejected"):
             for call in self._faulty.get(row.tenant, ()):
                 if attempt.called_at - MARGIN <= call.arrived <= attempt.called_at + CALL_TIMEOUT + MARGIN:
                     return call.kind
             for strike in self._strikes:
-                if strike.may_have_touched(row.id, attempt.called_at, LEASE, attempt.worker):
+                if strike.may_have_touched(row.tenant, row.contract, attempt.called_at, LEASE, attempt.worker):
                     return strike.kind
         return None
 

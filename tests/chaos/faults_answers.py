@@ -13,7 +13,7 @@ from typing import Any
 from tests.chaos.scene import STRIKES_WITHIN, Fault, Scene, chosen
 from tests.chaos.sight import Flight
 from tests.chaos.stage import CALL_TIMEOUT
-from tests.chaos.strikes import Strike, steps_of
+from tests.chaos.strikes import Step, Strike, steps_of
 
 EFFECTS: Mapping[str, tuple[str, str]] = {
     "create": ("PUT", "/3/contracts/*/createinvoice"),
@@ -89,7 +89,12 @@ async def _strike_once(scene: Scene, kind: str, effect: str, more: Mapping[str, 
         return None
     flight = await billing_of(scene, entries[0])
     arrived = entries[0]["arrived"]
-    return Strike("", arrived, arrived, {flight.billing: STEP_OF[effect]} if flight else {})
+    return Strike("", arrived, arrived, _at(STEP_OF[effect], flight) if flight else ())
+
+
+def _at(step: str, flight: Flight) -> tuple[Step, ...]:
+    # By now it may have gone on.
+    return (Step(flight.billing, flight.tenant, flight.contract, step),)
 
 
 async def _struck_by(scene: Scene, rule: int, kind: str) -> list[dict[str, Any]]:

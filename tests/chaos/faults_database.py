@@ -6,7 +6,7 @@ import time
 from random import Random
 
 from tests.chaos.scene import Scene
-from tests.chaos.strikes import Strike, steps_of
+from tests.chaos.strikes import Step, Strike, steps_of
 
 _LOCKED = (1.0, 4.0)
 
@@ -44,7 +44,7 @@ def _lock(path: str, held: float) -> None:
         connection.close()
 
 
-def _felt_everywhere(scene: Scene, began: float, struck: dict[int, str]) -> Strike | None:
+def _felt_everywhere(scene: Scene, began: float, struck: tuple[Step, ...]) -> Strike | None:
     strike = Strike("", began, time.time(), struck, everywhere=True)
     if struck:
         return strike

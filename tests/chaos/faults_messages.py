@@ -42,7 +42,7 @@ async def duplicated(scene: Scene, rng: Random) -> Strike | None:
     began = time.time()
     async with scene.lock("redis"), connect_async(scene.stage.redis_url) as redis:
         await outbox.enqueue(redis, [_message(flight, flight.step)] * _COPIES)
-    return Strike("", began, time.time(), {flight.billing: flight.step})
+    return Strike("", began, time.time(), steps_of([flight]))
 
 
 async def replayed_late(scene: Scene, rng: Random) -> Strike | None:
@@ -58,7 +58,7 @@ async def replayed_late(scene: Scene, rng: Random) -> Strike | None:
     began = time.time()
     async with scene.lock("redis"), connect_async(scene.stage.redis_url) as redis:
         await outbox.enqueue(redis, old)
-    return Strike("", began, time.time(), {flight.billing: flight.step}) if old else None
+    return Strike("", began, time.time(), steps_of([flight])) if old else None
 
 
 async def reordered(scene: Scene, rng: Random) -> Strike | None:
@@ -110,7 +110,7 @@ async def garbage(scene: Scene, rng: Random) -> Strike | None:
             SeekEvidence(tenant=TenantId(2**40)),
         ]
         await outbox.enqueue(redis, strangers)
-    return Strike("", began, time.time(), {flight.billing: flight.step})
+    return Strike("", began, time.time(), steps_of([flight]))
 
 
 def _rubbish(flight: Flight, queue: str) -> list[bytes]:

@@ -8,7 +8,7 @@ from random import Random
 
 from tests.chaos.points import AFTER_ANSWER, AFTER_LOOK, AFTER_SLOT, Struck
 from tests.chaos.scene import Fault, Scene
-from tests.chaos.strikes import Strike
+from tests.chaos.strikes import Strike, steps_of
 
 _BEFORE_THE_CALL = (AFTER_LOOK, AFTER_SLOT)
 
@@ -59,4 +59,4 @@ async def _click(scene: Scene, struck: Struck, action: str, **about: object) -> 
 
 
 def _strike(struck: Struck) -> Strike:
-    return Strike("", struck.at, time.time(), {struck.billing: struck.step})
+    return Strike("", struck.at, time.time(), steps_of([struck]))

@@ -28,7 +28,7 @@ def kill_worker(point: str) -> Fault:
         worker = _name(struck.pid)
         beside = [flight for flight in await scene.sight.claimed() if flight.worker == worker]
         scene.stage.replace_dead("worker", scene.workers)
-        return Strike("", struck.at, time.time(), {**steps_of(beside), struck.billing: struck.step}, worker)
+        return Strike("", struck.at, time.time(), steps_of([*beside, struck]), worker)
 
     return strike
 
@@ -45,7 +45,7 @@ def freeze_worker(point: str) -> Fault:
         await _until_taken_over(scene, struck.billing, struck.step, at_point=point)
         if not scene.stage.thaw(struck.pid):
             return None
-        return Strike("", struck.at, time.time(), {**steps_of(beside), struck.billing: struck.step}, worker)
+        return Strike("", struck.at, time.time(), steps_of([*beside, struck]), worker)
 
     return strike
 

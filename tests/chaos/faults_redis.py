@@ -8,7 +8,7 @@ from random import Random
 
 from common.queue.connections import connect_async
 from tests.chaos.scene import Scene
-from tests.chaos.strikes import Strike, steps_of
+from tests.chaos.strikes import Step, Strike, steps_of
 
 _AWAY = (1.0, 4.0)
 
@@ -47,7 +47,7 @@ async def unreachable(scene: Scene, rng: Random) -> Strike | None:
         return _felt_everywhere(scene, began, steps_of(flights))
 
 
-def _felt_everywhere(scene: Scene, began: float, struck: dict[int, str]) -> Strike | None:
+def _felt_everywhere(scene: Scene, began: float, struck: tuple[Step, ...]) -> Strike | None:
     strike = Strike("", began, time.time(), struck, everywhere=True)
     if struck:
         return strike

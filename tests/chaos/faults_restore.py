@@ -27,6 +27,10 @@ CLAIMS_LOST = 8
 """So many claims are made, at the least, between the copy and the loss of what came after it: each is noted outside the
 ledger as its call leaves. A copy that lacks no claim need not be refused."""
 
+DOUBTS_LEFT = 24
+"""Creates in doubt beside which the ledger may be put back again: other faults always leave some."""
+
+_DOUBTS_END_WITHIN = 45.0
 _CLAIMED_WITHIN = 20.0
 _REFUSED_WITHIN = 30.0
 _SAID_WITHIN = 60.0
@@ -39,6 +43,7 @@ class NotRefused(Exception):  # noqa: N818 - what happened
 
 async def restored(scene: Scene, rng: Random) -> Strike | None:
     """Copied, worked on for some seconds, all killed, put back. Raises NotRefused."""
+    await _doubts_have_ended(scene)
     async with AsyncExitStack() as alone:
         for name in ("redis", "database", "producer", "person on duty"):
             await alone.enter_async_context(scene.lock(name))
@@ -57,6 +62,18 @@ async def restored(scene: Scene, rng: Random) -> Strike | None:
         return strike
     scene.record.touched(strike)
     return None
+
+
+async def _doubts_have_ended(scene: Scene) -> None:
+    """Waits until what the restore before this one put in doubt has been found or made, or for long enough.
+
+    Each restore puts all that is unfinished in doubt: without a pause between them nothing else would be struck.
+    """
+    deadline = time.monotonic() + _DOUBTS_END_WITHIN
+    while time.monotonic() < deadline:
+        if len(await scene.sight.standing("in_doubt", "create")) <= DOUBTS_LEFT:
+            return
+        await asyncio.sleep(_LOOK_EVERY)
 
 
 async def _claims_are_made(scene: Scene) -> bool:

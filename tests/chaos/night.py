@@ -126,6 +126,8 @@ async def run(
         async with _meanwhile(scene, supplying=False):
             await _rest(scene, token_life + DOUBTS_END_WITHIN)
             told = await scene.on_duty.prove()
+        # Nothing moves while the books and the ledger are read, whatever has not come to rest.
+        scene.stage.lower_the_curtain()
         due, invoices, rows = await _read(scene)
         requests = (await scene.sandbox.control("GET", "requests"))["requests"]
         forgotten = Forgotten(scene.record.strikes, told)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Row, and_, func, select
+from sqlalchemy import Executable, Row, and_, func, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from common.ledger.database import Ledger
@@ -72,6 +72,12 @@ class Sight:
         if step is not None:
             statement = statement.where(billings.c.step == word(step))
         return [_flight(row) for row in await self._rows(statement.order_by(billings.c.id.desc()).limit(limit))]
+
+    async def billed(self, contracts: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those (tenant, contract) that have a billing."""
+        about = tuple_(billings.c.tenant, billings.c.contract)
+        rows = await self._rows(select(billings.c.tenant, billings.c.contract).where(about.in_(list(contracts))))
+        return {(row.tenant, row.contract) for row in rows}
 
     async def done_before(self, instant: datetime) -> list[tuple[int, int]]:
         """(tenant, contract) of the billings that were done by then."""

@@ -38,8 +38,9 @@ PRODUCER_LEASE = 3.0
 """Seconds: long enough for the busiest machine to show a sign of life in time."""
 
 SETTLE = 4.0
-TOKEN_LIFE = 20
-"""Seconds. A token so short-lived is renewed in its second half (common/fortnox/auth.py)."""
+TOKEN_LIFE = 10
+"""Seconds: longer than Fortnox takes over any call, so that a doubt ends behind the last effect. A token
+so short-lived is renewed in its second half (common/fortnox/auth.py)."""
 POLL_INTERVAL = 2.0
 WINDOW = 1.0
 LATENCY = 0.04

@@ -5,8 +5,9 @@ An injection is a fault that was set up; a hit is one that struck while a step w
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from tests.chaos.sight import Flight, Sight
 
@@ -16,12 +17,34 @@ MARGIN = 3.0
 _ON_ITS_WAY = frozenset({"waiting", "claimed", "seeking"})
 
 
+class Step(NamedTuple):
+    """A step that was in flight. By its id a billing is known only until the ledger is put back to an older copy."""
+
+    billing: int
+    tenant: int
+    contract: int
+    step: str
+
+
+class InFlight(Protocol):
+    """Whatever tells of a step in flight."""
+
+    @property
+    def billing(self) -> int: ...
+    @property
+    def tenant(self) -> int: ...
+    @property
+    def contract(self) -> int: ...
+    @property
+    def step(self) -> str: ...
+
+
 @dataclass(slots=True)
 class Strike:
     """One fault that struck. Times are Unix seconds.
 
     Parameters:
-      struck: billing -> the step that was in flight.
+      struck: the steps that were in flight.
       worker: the name of the worker that was struck, as attempts have it.
       everywhere: whatever was in flight anywhere may have felt it.
     """
@@ -29,15 +52,22 @@ class Strike:
     kind: str
     began: float
     ended: float
-    struck: Mapping[int, str] = field(default_factory=dict)
+    struck: Sequence[Step] = ()
     worker: str | None = None
     everywhere: bool = False
 
-    def may_have_touched(self, billing: int, called_at: float, answered_within: float, worker: str) -> bool:
+    def has_struck(self, tenant: int, contract: int, step: str) -> bool:
+        """Whether it struck that step of that contract."""
+        return any((one.tenant, one.contract, one.step) == (tenant, contract, step) for one in self.struck)
+
+    def may_have_touched(
+        self, tenant: int, contract: int, called_at: float, answered_within: float, worker: str
+    ) -> bool:
         """Whether a call made then, by that worker, may have come to nothing certain because of this."""
         if not self.began - answered_within - MARGIN <= called_at <= self.ended + MARGIN:
             return False
-        return self.everywhere or billing in self.struck or self.worker == worker
+        of_it = any((one.tenant, one.contract) == (tenant, contract) for one in self.struck)
+        return of_it or self.everywhere or self.worker == worker
 
 
 @dataclass(slots=True)
@@ -64,7 +94,7 @@ class Record:
         """A hit: what it struck is followed until it has recovered."""
         self.hits[strike.kind] += 1
         self.touched(strike)
-        self._recovering += [_Recovering(strike.kind, strike.began, *pair) for pair in strike.struck.items()]
+        self._recovering += [_Recovering(strike.kind, strike.began, one.billing, one.step) for one in strike.struck]
 
     def touched(self, strike: Strike) -> None:
         """It happened, and may explain something, whether or not it counts."""
@@ -105,6 +135,6 @@ class Record:
         return True
 
 
-def steps_of(flights: Iterable[Flight]) -> dict[int, str]:
-    """Billing -> step."""
-    return {flight.billing: flight.step for flight in flights}
+def steps_of(flights: Iterable[InFlight]) -> tuple[Step, ...]:
+    """The steps that they are at."""
+    return tuple({Step(one.billing, one.tenant, one.contract, one.step) for one in flights})

@@ -49,6 +49,7 @@ class Run:
             "kinds": {kind: self._kind(kind) for kind in self.kinds},
             "too_few_hits": self.too_few,
             **{name: len(offenders) for name, offenders in self.verdict.wrong.items()},
+            "overlapping_caught": len(self.verdict.overlapping_caught),
             "early_caught": len(self.verdict.early_caught),
             "in_plain_sight": len(self.verdict.in_plain_sight),
             "offenders": {name: offenders for name, offenders in self.verdict.wrong.items() if offenders},

@@ -100,6 +100,23 @@ def test_an_invoice_of_a_period_that_a_person_wrote_is_caught_by_a_billing_in_pl
     assert "early_not_caught" in wrong(judged([EARLY], [ROW], edited=True))
 
 
+def test_an_invoice_over_a_handmade_one_is_caught_where_a_person_wrote_its_period_and_it_is_parked() -> None:
+    handmade = replace(INVOICE, by_person=True, emails=0)
+    over = replace(EARLY, start=date(2026, 3, 31), end=date(2026, 4, 29))
+    parked = replace(PARKED, start=over.start, end=over.end, reason="period_moved")
+    billed = replace(ROW, handmade=True)
+
+    def is_wrong(ours: Invoice, row: Row, *, edited: bool = True) -> bool:
+        return "overlapping" in wrong(judged([handmade, ours], [billed, row], why="a person", edited=edited))
+
+    verdict = judged([handmade, over], [billed, parked], why="a person", edited=True)
+    assert (wrong(verdict), len(verdict.overlapping_caught)) == (set(), 1)
+    assert is_wrong(over, parked, edited=False)
+    assert is_wrong(over, replace(parked, invoice=None))
+    assert is_wrong(replace(over, emails=1), parked)
+    assert is_wrong(replace(over, booked=True, vouchers=1), parked)
+
+
 def test_an_invoice_that_an_older_ledger_has_forgotten_is_in_plain_sight_by_the_proof_alone() -> None:
     assert wrong(judge([DUE], [INVOICE], [], lambda _: None)) == {"disagreements"}
     assert not wrong(judge([DUE], [INVOICE], [], lambda _: None, forgotten=lambda _: True))

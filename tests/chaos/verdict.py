@@ -30,6 +30,9 @@ class Verdict:
     sent_twice: list[str] = field(default_factory=list)
     early_not_caught: list[str] = field(default_factory=list)
     disagreements: list[str] = field(default_factory=list)
+    overlapping_caught: list[str] = field(default_factory=list)
+    """No fault: an invoice of ours of a period that a person wrote between our look and our call, over one that she had
+    made herself; neither booked nor sent, and parked by its number."""
     early_caught: list[str] = field(default_factory=list)
     """No fault: an invoice of a later period that a click in between made ours, neither booked nor sent, and parked."""
     in_plain_sight: list[str] = field(default_factory=list)
@@ -109,7 +112,8 @@ def _judge_contract(
         if (first.start, first.end) == (second.start, second.end):
             verdict.double.append(f"{first}, and again {second.number}")
         elif first.start <= second.end and second.start <= first.end:
-            verdict.overlapping.append(f"{first}, and {second}")
+            caught = edited and first.by_person != second.by_person and _is_parked(_ours(first, second), rows)
+            (verdict.overlapping_caught if caught else verdict.overlapping).append(f"{first}, and {second}")
     of_period = [invoice for invoice in made if (invoice.start, invoice.end) == (due.start, due.end)]
     if not any(invoice.live or invoice.number in forgotten for invoice in of_period):
         _judge_missing(verdict, due, rows, why)
@@ -121,6 +125,16 @@ def _judge_contract(
             _judge_not_asked_for(verdict, invoice, rows, edited=edited)
         elif invoice.number not in taken_in and not any(row.status in _IN_SIGHT for row in rows):
             verdict.disagreements.append(f"{invoice} stands in no row of the ledger")
+
+
+def _ours(first: Invoice, second: Invoice) -> Invoice:
+    return second if first.by_person else first
+
+
+def _is_parked(invoice: Invoice, rows: Sequence[Row]) -> bool:
+    """Whether it waits for a person as what it is, neither booked nor sent."""
+    is_stated = any(row.invoice == invoice.number and row.status in {"parked", "held"} for row in rows)
+    return is_stated and not invoice.vouchers and not invoice.sendings
 
 
 def _judge_missing(verdict: Verdict, due: Due, rows: Sequence[Row], why: Why) -> None:
