@@ -56,7 +56,7 @@ async def restored(scene: Scene, rng: Random) -> Strike | None:
             await _put_back(scene.stage)
             await _is_refused(scene.stage)
             await _say_that_it_is_restored(scene.stage)
-        scene.record.forget_since(copied_at)
+        scene.record.ledger_put_back()
         strike = Strike(LEDGER_RESTORED, copied_at, time.time(), steps_of(flights), everywhere=True)
     if flights:
         return strike

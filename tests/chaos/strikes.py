@@ -100,9 +100,9 @@ class Record:
         """It happened, and may explain something, whether or not it counts."""
         self.strikes.append(strike)
 
-    def forget_since(self, instant: float) -> None:
-        """The ledger was put back to a copy made then: what was struck later it does not know, or by other numbers."""
-        self._recovering = [one for one in self._recovering if one.since < instant]
+    def ledger_put_back(self) -> None:
+        """What was struck before is not followed any further: the ledger does not know it, or has put it in doubt anew."""
+        self._recovering = []
 
     def total(self) -> int:
         return sum(self.hits.values())

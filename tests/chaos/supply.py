@@ -24,8 +24,8 @@ from tests.chaos.stage import Sandbox
 
 BY = "chaos"
 FIRST_TENANT = 100
-BACKLOG = 6
-UNFINISHED = 24
+BACKLOG = 4
+UNFINISHED = 10
 """So many creates of a company may be under way or in doubt; then no contract is added."""
 PLANNED_WITHIN = 15.0
 """Seconds until a contract that was added has its billing in the ledger, or never gets one: its invoice was made from a
