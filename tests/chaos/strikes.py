@@ -101,7 +101,7 @@ class Record:
         self.strikes.append(strike)
 
     def ledger_put_back(self) -> None:
-        """What was struck before is not followed any further: the ledger does not know it, or has put it in doubt anew."""
+        """What was struck before is followed no further: the ledger does not know it, or has put it in doubt anew."""
         self._recovering = []
 
     def total(self) -> int:
