@@ -23,7 +23,7 @@ from workers.absence import believable_from
 from workers.freshness import read_contract, read_invoice
 from workers.invoice_state import invoice_of
 from workers.invoicing import EARLY
-from workers.look import later_one, look
+from workers.look import later_one, look, not_others
 from workers.verification import is_live, is_unclear
 
 DECIDABLE = frozenset({Reason.UNVERIFIED, Reason.FINANCE_NOT_OPEN, Reason.SURPRISE})
@@ -103,7 +103,7 @@ async def never_made(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by
     billing, attempts = await _undecided(ledger, billing_id, Step.CREATE)
     await _candidates(ledger, fortnox, billing, attempts)
     known = await invoices.of_contract(ledger, billing.tenant, billing.contract, billing.period)
-    live = next((invoice for invoice in known if is_live(invoice)), None)
+    live = next((one for one in await not_others(ledger, billing, known) if is_live(one)), None)
     if live is not None:
         raise NotPossible(
             f"The invoice of billing {billing.id} was made: invoice {live.number} is of contract {billing.contract} "
@@ -217,8 +217,7 @@ async def _candidates(
             "while it was read, or has one that cannot be read. Try again in a moment."
         )
     of_contract = [one for one in seen.invoices if one.contract == billing.contract or is_unclear(one, billing)]
-    owners = [await billings.owner_of(ledger, billing.tenant, one.number) for one in of_contract]
-    return [one for one, owner in zip(of_contract, owners, strict=True) if owner in (None, billing.id)]
+    return await not_others(ledger, billing, of_contract)
 
 
 async def _must_fit(ledger: Ledger, billing: Billing, invoice: Invoice) -> None:

@@ -6,7 +6,7 @@ from common.fortnox import errors
 from common.ids import InvoiceNumber
 from common.ledger.outcomes import Hold, Outcome, Void
 from common.ledger.records import Billing, Invoice
-from common.rules.reasons import Reason
+from common.rules.reasons import ROWS_SEEN, Reason
 from workers.freshness import read_invoice
 from workers.runtime import Runtime
 
@@ -21,22 +21,20 @@ def invoice_of(billing: Billing) -> InvoiceNumber:
 
 
 def changed_or_gone(invoice: Invoice, billing: Billing) -> Outcome | None:
-    """Why neither bookkeeping nor delivery may go on: cancelled or credited, or changed by a person since it was
-    made."""
+    """Why neither bookkeeping nor delivery may go on: cancelled or credited, or changed by a person since it was made,
+    or since a person said yes to it as it was then."""
     if invoice.cancelled:
         return Void(Reason.CANCELLED, {"invoice": str(invoice.number)})
     if invoice.credit or invoice.credited_by is not None:
         return Void(Reason.CREDITED, {"invoice": str(invoice.number)})
-    if Reason.INVOICE_CHANGED in billing.approved:
-        return None
+    facts = {"invoice": str(invoice.number)}
     if billing.made_total is not None and invoice.total != billing.made_total:
-        return Hold(
-            Reason.INVOICE_CHANGED,
-            {"invoice": str(invoice.number), "made": str(billing.made_total), "now": str(invoice.total)},
-        )
-    if None not in (billing.made_rows, invoice.rows_digest) and invoice.rows_digest != billing.made_rows:
-        return Hold(Reason.INVOICE_CHANGED, {"invoice": str(invoice.number), "rows": "changed"})
-    return None
+        facts |= {"made": str(billing.made_total), "now": str(invoice.total)}
+    elif None not in (billing.made_rows, invoice.rows_digest) and invoice.rows_digest != billing.made_rows:
+        facts |= {"rows": "changed"}
+    else:
+        return None
+    return Hold(Reason.INVOICE_CHANGED, {**facts, ROWS_SEEN: invoice.rows_digest or ""})
 
 
 async def read_after_refusal(runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Invoice | None:

@@ -81,6 +81,12 @@ async def later_one(ledger: Ledger, billing: Billing, attempt: Attempt) -> Invoi
     return oldest if due_on(oldest.period, billing.policy) > ledger.clock.today() else None
 
 
+async def not_others(ledger: Ledger, billing: Billing, found: Sequence[Invoice]) -> Sequence[Invoice]:
+    """The invoices but for those of other billings: no call of this one has made those."""
+    owners = [await billings.owner_of(ledger, billing.tenant, one.number) for one in found]
+    return [one for one, owner in zip(found, owners, strict=True) if owner in (None, billing.id)]
+
+
 def is_candidate(item: InvoiceItem, customers: frozenset[str]) -> bool:
     """Whether the listed invoice may have come from a contract."""
     return item.invoice_type in ("", CONTRACT_INVOICE) or item.customer_number in customers

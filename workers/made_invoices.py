@@ -22,7 +22,7 @@ from workers.absence import in_words, is_believable
 from workers.conclusion import conclude
 from workers.freshness import read_contract
 from workers.invoicing import EARLY, surprise
-from workers.look import Look, later_one, look
+from workers.look import Look, later_one, look, not_others
 from workers.runtime import Runtime
 from workers.verification import is_live, is_unclear, objections
 
@@ -68,9 +68,13 @@ async def _look_for(runtime: Runtime, tenant: TenantId, creates: Sequence[tuple[
 
 
 async def _live_invoices(runtime: Runtime, billing: Billing) -> Sequence[Invoice]:
-    """The mirrored invoices of the billing's contract and period that stand, oldest first."""
+    """The mirrored invoices of the billing's contract and period that stand, oldest first, but for that of an earlier
+    billing of the period, which was voided: it is none that this one's call has made, even if it should stand again."""
     found = await invoices.of_contract(runtime.ledger, billing.tenant, billing.contract, billing.period)
-    return sorted((invoice for invoice in found if is_live(invoice)), key=lambda invoice: invoice.number)
+    live = sorted((invoice for invoice in found if is_live(invoice)), key=lambda invoice: invoice.number)
+    if billing.generation == 1:
+        return live
+    return await not_others(runtime.ledger, billing, live)
 
 
 async def _not_found(runtime: Runtime, billing: Billing, attempt: Attempt, seen: Look) -> None:

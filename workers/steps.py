@@ -21,11 +21,11 @@ from common.fortnox.requests import Permit
 from common.ids import BillingId
 from common.ledger import billings, tenants
 from common.ledger.database import LedgerError
-from common.ledger.outcomes import Again, Answer, Doubt, Outcome, Park, Refused
+from common.ledger.outcomes import Again, Answer, Doubt, Outcome, Park, Refused, sought_until
 from common.ledger.records import Billing, Claim
 from common.rules.reasons import Reason, of_refusal
 from common.rules.states import Status, Step
-from workers.absence import believable_from, in_words
+from workers.absence import believable_from
 from workers.runtime import Runtime
 
 log = structlog.get_logger()
@@ -147,7 +147,7 @@ def doubted(runtime: Runtime, claim: Claim, permit: Permit, doubt: errors.InDoub
     facts = {"answer": str(doubt)}
     if claim.billing.step is Step.CREATE and claim.billing.called_at is not None:
         until = believable_from(claim.billing.called_at, permit.token.expires_at, runtime.settle)
-        facts["sought until"] = in_words(until)
+        facts |= sought_until(until, proven=claim.proven)
     return facts
 
 

@@ -18,7 +18,7 @@ from common.ledger.billing_changes import change, policy_in_force, read_locked
 from common.ledger.billing_rows import billing_of
 from common.ledger.database import Ledger, instant_of
 from common.ledger.records import Billing, Invoice
-from common.ledger.transitions import onward, waiting_again
+from common.ledger.transitions import approved, onward, waiting_again
 from common.rules.reasons import Reason
 from common.rules.states import FINAL, UNRESOLVED, Status, Step
 
@@ -28,7 +28,8 @@ class NotPossible(Exception):  # noqa: N818 - what a person is told, not a fault
 
 
 async def approve(ledger: Ledger, billing: BillingId, by: str) -> Billing:
-    """A person's yes: HELD -> WAITING on the same step, and never held for that reason again.
+    """A person's yes: HELD -> WAITING on the same step, and never held for that reason again, unless it was a change of
+    the invoice, and it is changed once more.
 
     Raises:
       NotPossible: it is not held.
@@ -41,8 +42,7 @@ async def approve(ledger: Ledger, billing: BillingId, by: str) -> Billing:
                 f"Billing {billing} cannot be approved: it is {current.status.value}, and only a held one waits for "
                 f"a yes. See what it needs: avtalsmotor billings show {billing}"
             )
-        yes = current.approved | {current.reason} if current.reason else current.approved
-        landing = waiting_again(current, not_before=current.not_before)
+        landing, yes = approved(current)
         return change(connection, ledger, current, landing, by, "approved", instant_of(row.now), approved=yes)
 
     return await ledger.transact(work)

@@ -121,7 +121,7 @@ async def claim(
             lease_until=taken.lease_until,
             changed_at=taken.called_at,
         )
-        return Claim(claimed, policy, attempt, token, held_until, mark)
+        return Claim(claimed, policy, attempt, token, held_until, mark, row.creates_proven)
 
     return await ledger.transact(work)
 

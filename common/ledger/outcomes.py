@@ -5,9 +5,10 @@ Values only; `claims` and `settling` act on them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from common.clock import STOCKHOLM
 from common.ledger.records import AttemptVerdict, Invoice
 from common.rules.reasons import Reason
 
@@ -144,6 +145,23 @@ class Void:
 
     reason: Reason
     detail: Mapping[str, str] = field(default_factory=dict)
+
+
+def sought_until(until: datetime, *, proven: bool) -> dict[str, str]:
+    """What a person is told of a call in doubt, as facts of its `Doubt`.
+
+    Parameters:
+      until: from then on the absence of its effect may be believed.
+      proven: it may be believed at all. That of an invoice may not before looking has found one of the company
+        (design, section 6), so that nothing happens then.
+    """
+    when = f"{until.astimezone(STOCKHOLM):%Y-%m-%d %H:%M}"
+    if not proven:
+        when += (
+            ", and on until an invoice of the company is found for the first time, or a person says what became of"
+            " this one"
+        )
+    return {"sought until": when}
 
 
 Outcome = Seek | Made | Booked | Delivered | Doubt | Park | Hold | Again | Void

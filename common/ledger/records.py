@@ -119,7 +119,8 @@ class Billing:
     handmade: bool
     """The invoice was made by a person and adopted."""
     made_total: Decimal | None
-    """The invoice's total when it was taken in; another one later means that somebody changed it."""
+    """The invoice's total when it was taken in, or when a person last said yes to a change of it; another one later
+    means that somebody changed it."""
     made_rows: str | None
     """The digest of its rows at that time."""
     approved: frozenset[Reason]
@@ -181,6 +182,8 @@ class Claim:
     """`boottime()` seconds until which the lease surely holds: after that, the call must not leave."""
     mark: Mark
     """The claim in the audit trail: a ledger that lacks it is too old to be worked with."""
+    proven: bool
+    """Whether looking has found an invoice of the company before: until then no absence is believed (design 6)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,12 @@ from sqlalchemy import (
     update,
 )
 
-from common.clock import STOCKHOLM
 from common.ids import TenantId
 from common.ledger import audit, leases
 from common.ledger.billing_changes import state_of
 from common.ledger.billing_rows import BY_THE_LOST, billing_of
 from common.ledger.database import NOW, Ledger, instant_of
-from common.ledger.outcomes import Doubt, Hold, Outcome, Park
+from common.ledger.outcomes import Doubt, Hold, Outcome, Park, sought_until
 from common.ledger.records import Billing, Mark
 from common.ledger.schema import IS_OPEN, attempts, billings, bureau, contracts, invoices, tenants
 from common.ledger.transitions import Landing, land, waiting_again
@@ -106,7 +105,7 @@ def _restore(connection: Connection, ledger: Ledger, by: str, token_life: timede
             continue
         if not row.is_called:
             lost.append(_lost_call(row, billing, now, token_until))
-        landing = land(billing, billing.policy, _doubt(billing, token_until + settle), now)
+        landing = land(billing, billing.policy, _doubt(row, billing, token_until + settle), now)
         moved.append(
             {"moved": billing.id, "why": landing.reason, "facts": landing.detail, "changed": now},
         )
@@ -138,9 +137,10 @@ def _restore(connection: Connection, ledger: Ledger, by: str, token_life: timede
     return Restored(dict(doubted), ended)
 
 
-def _doubt(billing: Billing, until: datetime) -> Doubt:
+def _doubt(row: Row[Any], billing: Billing, until: datetime) -> Doubt:
     """The doubt, with what a person sees of it. What was in doubt before is so for its own reason, and for longer."""
-    sought = {} if billing.step is Step.DELIVER else {"sought until": f"{until.astimezone(STOCKHOLM):%Y-%m-%d %H:%M}"}
+    proven = billing.step is not Step.CREATE or row.creates_proven
+    sought = {} if billing.step is Step.DELIVER else sought_until(until, proven=proven)
     if billing.status is Status.IN_DOUBT and billing.reason is not None:
         return Doubt(billing.reason, {**billing.detail, **sought})
     words = [billing.status.value, *([billing.reason.value] if billing.reason else [])]
@@ -178,6 +178,7 @@ _UNFINISHED = (
     select(
         billings,
         tenants.c.newest_invoice,
+        tenants.c.creates_proven,
         exists(select(attempts.c.id).where(_of_step, attempts.c.verdict.is_(None))).label("is_called"),
         select(attempts.c.verdict)
         .where(_of_step)

@@ -221,9 +221,10 @@ def _apply(
     now = instant_of(row.now)
     seen = to.invoice if isinstance(to, Made | Booked | Delivered) else None
     if isinstance(to, Made) and row.owner is not None:
-        # Not ours to take, so it is not the invoice that our call made: that one is still to be found.
+        # Not ours to take, so it is not the invoice that our call made: that one is still to be found. Without a call
+        # there is nothing to find: a person must say why an invoice stands whose billing was voided.
         detail = {"invoice": str(to.invoice.number), "belongs to billing": str(row.owner)}
-        to = Doubt(Reason.NUMBER_UNKNOWN, detail)
+        to = Doubt(Reason.NUMBER_UNKNOWN, detail) if proves else Park(Reason.UNVERIFIED, detail)
     landing = land(billing, policy_in_force(row, billing), to, now)
     change(connection, ledger, billing, landing, by, _ACTIONS[type(to)], now, note=note)
     if seen is not None:

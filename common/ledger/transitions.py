@@ -4,7 +4,7 @@ No clock, no connection. Steps only go forward; what the policy leaves out or th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -14,7 +14,7 @@ from common.ledger.outcomes import Again, Booked, Delivered, Doubt, Hold, Made, 
 from common.ledger.records import Billing, Invoice
 from common.rules import due
 from common.rules.policy import Policy
-from common.rules.reasons import Reason
+from common.rules.reasons import ROWS_SEEN, Reason
 from common.rules.states import Delivery, Status, Step
 
 _STEPS = tuple(Step)
@@ -153,6 +153,21 @@ def is_held_for_tax(billing: Billing, policy: Policy, tax_reduction: str | None)
 def waiting_again(billing: Billing, *, not_before: datetime | None = None) -> Landing:
     """The same step once more, with nothing held against it."""
     return _stay(billing, Status.WAITING, None, {}, not_before=not_before, failures=0)
+
+
+def approved(billing: Billing) -> tuple[Landing, frozenset[Reason]]:
+    """Where a person's yes takes a held billing, and all that has been said yes to: it is not held for that again.
+
+    A yes to an invoice that somebody has changed is one to the invoice as it was then, and is remembered as that.
+    """
+    landing = waiting_again(billing, not_before=billing.not_before)
+    if billing.reason is None:
+        return landing, billing.approved
+    if billing.reason is not Reason.INVOICE_CHANGED:
+        return landing, billing.approved | {billing.reason}
+    total = Decimal(billing.detail["now"]) if "now" in billing.detail else billing.made_total
+    rows = billing.detail.get(ROWS_SEEN) or billing.made_rows
+    return replace(landing, made_total=total, made_rows=rows), billing.approved
 
 
 def _shows_done(step: Step, policy: Policy, invoice: Invoice) -> bool:

@@ -336,12 +336,17 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
 )
 
 
+ROWS_SEEN = "rows_seen"
+"""The digest of an invoice's rows as they were when somebody's change of it was noticed."""
+
+
 def explain(reason: Reason, /, **facts: object) -> str:
     """One sentence: the reason's title, Fortnox' own words if any (`message`, `code`), and the other facts by name.
 
-    Facts that are `None` or empty are left out. `verdict` names another reason and is given in that one's words.
+    Facts that are `None` or empty are left out, and `ROWS_SEEN`, which tells a person nothing. `verdict` names another
+    reason and is given in that one's words.
     """
-    known = {name: str(fact) for name, fact in facts.items() if fact is not None and str(fact)}
+    known = {name: str(fact) for name, fact in facts.items() if fact is not None and str(fact) and name != ROWS_SEEN}
     message, code = known.pop("message", ""), known.pop("code", "")
     if "verdict" in known:
         known["verdict"] = REASONS[Reason(known["verdict"])].title

@@ -330,9 +330,8 @@ def _differences(billing: BillingSeen, invoice: InvoiceSeen) -> dict[str, str]:
     if invoice.period != billing.period:
         wrong["period"] = f"is {invoice.period or 'not told'} instead of {billing.period}"
     changed = billing.made_total is not None and invoice.total != billing.made_total
-    # Held for that very change, a person knows; approved, a person has said yes.
-    known = billing.reason is Reason.INVOICE_CHANGED or Reason.INVOICE_CHANGED in billing.approved
-    if changed and not known:
+    # Held for that very change, a person knows.
+    if changed and billing.reason is not Reason.INVOICE_CHANGED:
         wrong["amount"] = f"is {invoice.total:.2f} instead of {billing.made_total:.2f}"
     if invoice.invoice_date != billing.invoice_date and not billing.handmade:
         wrong["date"] = f"is {invoice.invoice_date} instead of {billing.invoice_date}"

@@ -2,11 +2,14 @@
 
 import pytest
 
-from common.ids import TenantId
+from common.ids import InvoiceNumber, TenantId
 from common.ledger import audit, tenants
+from common.rules.states import Status
 from producers.reconciliation import reconcile
 from tests.bureau import Bureau, lines
 from tests.scenarios.companies import BJORK, monthly, proven
+from workers import by_hand
+from workers.freshness import read_invoice
 
 FEBRUARY = {"period_start": "2026-02-01", "period_end": "2026-02-28"}
 DONE = "1 2026-02-01..2026-02-28 done"
@@ -90,6 +93,71 @@ async def test_a_period_set_back_before_its_invoice_is_cancelled_is_invoiced_aga
         1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed cancelled
         1 2026-02-01..2026-02-28 2026-02-02 125 booked mailed
     """)
+
+
+async def test_an_invoice_that_stands_again_after_its_credit_is_cancelled_is_for_a_person_and_no_second_is_made(
+    bureau: Bureau,
+) -> None:
+    await undone(bureau, "credit")
+    bureau.in_fortnox(BJORK, "set_period", contract=1, **FEBRUARY)
+    stands_again(bureau)
+    bureau.at("2026-02-02 11:00")
+    await bureau.work()
+    assert [line.split()[-1] for line in await bureau.stands(BJORK)] == ["credited", "unverified"]
+    assert "belongs to billing: 1" in await bureau.why(BJORK, 1)
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 1
+
+    bureau.in_fortnox(BJORK, "cancel", invoice=1)
+    bureau.at("2026-02-02 11:05")
+    await bureau.retry(BJORK, 1)
+    await bureau.work()
+    assert bureau.books(BJORK)[-1] == "1 2026-02-01..2026-02-28 2026-02-02 125 booked mailed"
+
+
+async def test_what_a_lost_call_has_made_is_found_beside_a_credited_invoice_of_the_period_that_stands_again(
+    bureau: Bureau,
+) -> None:
+    await undone(bureau, "credit")
+    bureau.in_fortnox(BJORK, "set_period", contract=1, **FEBRUARY)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
+    bureau.at("2026-02-02 11:00")
+    await bureau.work(until=bureau.looked_for)
+    stands_again(bureau)
+    await read_anew(bureau, 1)
+    # Fortnox acts after we have given up.
+    bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-02")
+    bureau.at("2026-02-02 11:05")
+    await bureau.work()
+    assert bureau.books(BJORK)[-1] == "1 2026-02-01..2026-02-28 2026-02-02 125 by-hand booked mailed"
+    assert (await bureau.stands(BJORK))[-1] == DONE
+
+
+async def test_what_a_person_says_was_never_made_is_not_taken_for_the_credited_invoice_of_the_period(
+    bureau: Bureau,
+) -> None:
+    await undone(bureau, "credit")
+    bureau.in_fortnox(BJORK, "set_period", contract=1, **FEBRUARY)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
+    bureau.at("2026-02-02 11:00")
+    await bureau.work(until=bureau.looked_for)
+    billing = await bureau.billing(BJORK, 1)
+    assert billing.status is Status.IN_DOUBT
+    stands_again(bureau)
+    await read_anew(bureau, 1)
+    await by_hand.never_made(bureau.ledger, bureau.fortnox, billing.id, "anna")
+    await bureau.work()
+    assert (await bureau.stands(BJORK))[-1] == "1 2026-02-01..2026-02-28 create parked unverified"
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 2
+
+
+def stands_again(bureau: Bureau) -> None:
+    """As if a person had cancelled the credit invoice, number 2, and Fortnox had forgotten it."""
+    original, credit = bureau.company(BJORK).invoices[1], bureau.company(BJORK).invoices[2]
+    original.credit_reference, credit.cancelled = 0, True
+
+
+async def read_anew(bureau: Bureau, number: int) -> None:
+    await read_invoice(bureau.ledger, bureau.fortnox, TenantId(BJORK), InvoiceNumber(number))
 
 
 async def done(bureau: Bureau) -> None:

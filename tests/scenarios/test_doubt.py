@@ -1,12 +1,14 @@
 """Nobody answers, and Fortnox may have acted: what it did is looked for, and nothing is ever done twice."""
 
+import re
+
 import pytest
 
 from common.ids import TenantId
 from common.ledger.billings import NotPossible
 from common.rules.states import Status
 from tests.bureau import Bureau, lines
-from tests.scenarios.companies import BJORK, proven
+from tests.scenarios.companies import BJORK, GRAN, monthly, proven
 from workers import evidence
 from workers.runtime import Runtime
 
@@ -44,6 +46,19 @@ async def test_the_first_invoice_of_a_company_whose_answer_is_lost_is_found_befo
         2 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
     """)
     assert await bureau.calls(BJORK, "/3/contracts/*/createinvoice") == 2
+
+
+async def test_a_doubt_says_until_when_it_is_sought_and_in_a_company_without_a_proven_invoice_what_it_waits_for(
+    bureau: Bureau,
+) -> None:
+    await monthly(bureau, 1)
+    await proven(bureau, 1, GRAN)
+    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice")
+    await bureau.work(until=bureau.looked_for)
+    first, later = await bureau.why(BJORK, 1), await bureau.why(GRAN, 1)
+    assert re.search(r"sought until: 2026-02-01 1\d:\d\d\)", later)
+    waits_for = r", and on until an invoice of the company is found for the first time, or a person says"
+    assert re.search(rf"sought until: 2026-02-01 1\d:\d\d{waits_for}", first)
 
 
 async def test_a_call_of_which_no_trace_is_found_stays_in_doubt_in_plain_sight_and_stops_no_other_contract(

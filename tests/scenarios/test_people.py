@@ -107,6 +107,31 @@ async def test_an_invoice_edited_between_two_steps_is_held_and_goes_out_as_it_is
     assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 250 mailed"]
 
 
+@pytest.mark.parametrize("then", ["total", "rows"])
+async def test_a_yes_to_an_edited_invoice_covers_what_the_person_saw_and_no_later_edit(
+    bureau: Bureau, then: str
+) -> None:
+    invoice = await waiting_for_eight(bureau, bookkeep=False)
+    invoice.rows[0].quantity = Decimal(2)
+    totals.settle(invoice, bureau.company(BJORK))
+    bureau.at(EIGHT)
+    await bureau.work()
+    if then == "total":
+        invoice.rows[0].quantity = Decimal(3)
+    else:
+        invoice.rows[0].quantity, invoice.rows[0].price = Decimal(4), Decimal(50)
+    totals.settle(invoice, bureau.company(BJORK))
+    bureau.at("2026-02-01 08:05")
+    await bureau.approve(BJORK, 1)
+    await bureau.work()
+    assert await bureau.stands(BJORK) == ["1 2026-02-01..2026-02-28 deliver held invoice_changed"]
+    assert bureau.books(BJORK) == [f"1 2026-02-01..2026-02-28 2026-02-01 {375 if then == 'total' else 250}"]
+
+    await bureau.approve(BJORK, 1)
+    await bureau.work()
+    assert bureau.books(BJORK) == [f"1 2026-02-01..2026-02-28 2026-02-01 {375 if then == 'total' else 250} mailed"]
+
+
 async def test_an_invoice_that_a_person_booked_and_sent_meanwhile_is_not_booked_again_nor_sent_again(
     bureau: Bureau,
 ) -> None:

@@ -33,14 +33,14 @@ from tests.integration.ledger.story import (
 async def test_a_yes_sets_a_held_billing_waiting_on_the_same_step_and_is_remembered(ledger: Ledger) -> None:
     await company(ledger)
     billing = await made(ledger, await one(ledger))
-    await billings.move(ledger, billing.id, Step.BOOKKEEP, Hold(Reason.INVOICE_CHANGED), "worker-1")
+    await billings.move(ledger, billing.id, Step.BOOKKEEP, Hold(Reason.SENT_BEFORE), "worker-1")
     approved = await billings.approve(ledger, billing.id, "anna")
     assert approved == await now(ledger, billing)
     assert where(approved) == (Step.BOOKKEEP, Status.WAITING)
-    assert approved.approved == {Reason.INVOICE_CHANGED}
+    assert approved.approved == {Reason.SENT_BEFORE}
     entry = (await audit.entries(ledger, billing=billing.id))[-1]
     assert (entry.by, entry.action) == ("anna", "approved")
-    assert entry.before["reason"] == "invoice_changed"
+    assert entry.before["reason"] == "sent_before"
 
 
 async def test_only_a_held_billing_can_be_approved(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """A ledger that is an older copy: nothing unfinished in it is called before it was looked for, and nothing is freed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from common.ids import InvoiceNumber
@@ -235,7 +236,7 @@ async def test_the_answer_to_a_lost_call_is_not_taken_for_that_to_another_with_t
     await billings.settle(ledger, claim, SILENCE, Doubt())
     # A worker that was frozen over the restoration holds a claim whose number the copy has given out anew.
     lost = await claimed(ledger, second)
-    ghost = type(lost)(lost.billing, lost.policy, claim.attempt, lost.token, lost.held_until, lost.mark)
+    ghost = replace(lost, attempt=claim.attempt)
     assert not await billings.settle(ledger, ghost, REJECTED, Park(Reason.REFUSED))
     assert (await only_attempt(ledger, first)).verdict is None
 

@@ -149,7 +149,10 @@ def test_another_amount_differs_unless_a_person_knows_or_has_said_yes() -> None:
     assert told([billing()], changed) == [("differs", "amount")]
     known = billing(step=Step.BOOKKEEP, status=Status.HELD, reason=Reason.INVOICE_CHANGED)
     assert told([known], changed) == [("explained", "held")]
-    assert told([billing(approved=frozenset({Reason.INVOICE_CHANGED}))], changed) == [("proved", "")]
+    # A yes takes the invoice as it was then for what it is to be.
+    assert told([billing(made_total=Decimal(250))], changed) == [("proved", "")]
+    said_yes_before = billing(made_total=Decimal(200), approved=frozenset({Reason.INVOICE_CHANGED}))
+    assert told([said_yes_before], changed) == [("differs", "amount")]
 
 
 def test_another_date_differs_unless_a_person_made_the_invoice() -> None:
