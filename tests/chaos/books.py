@@ -3,6 +3,7 @@
 Plain values, read once when the run has come to rest. Nothing here judges.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ class Row:
     deliver: str
     changed_at: float
     attempts: Sequence[Attempt] = ()
+    told_of: int | None = None
+    """The invoice that it tells a person of, without taking it in."""
 
     def __str__(self) -> str:
         return (
@@ -129,6 +132,11 @@ def _invoices(tenant: int, company: Mapping[str, Any]) -> list[Invoice]:
     ]
 
 
+def _told_of(detail: str | None) -> int | None:
+    told = json.loads(detail or "{}").get("invoice")
+    return int(told) if told else None
+
+
 async def of_ledger(ledger: Ledger) -> list[Row]:
     """Every billing, with its calls."""
     calls: dict[int, list[Attempt]] = {}
@@ -154,6 +162,7 @@ async def of_ledger(ledger: Ledger) -> list[Row]:
                 deliver=policy.deliver.value,
                 changed_at=row.changed_at.timestamp(),
                 attempts=tuple(calls.get(row.id, ())),
+                told_of=_told_of(row.detail),
             )
         )
     return rows

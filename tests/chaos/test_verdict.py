@@ -111,6 +111,7 @@ def test_an_invoice_over_a_handmade_one_is_caught_where_a_person_wrote_its_perio
 
     verdict = judged([handmade, over], [billed, parked], why="a person", edited=True)
     assert (wrong(verdict), len(verdict.overlapping_caught)) == (set(), 1)
+    assert not is_wrong(over, replace(parked, invoice=None, told_of=over.number))
     assert is_wrong(over, parked, edited=False)
     assert is_wrong(over, replace(parked, invoice=None))
     assert is_wrong(replace(over, emails=1), parked)

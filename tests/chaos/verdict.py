@@ -133,7 +133,8 @@ def _ours(first: Invoice, second: Invoice) -> Invoice:
 
 def _is_parked(invoice: Invoice, rows: Sequence[Row]) -> bool:
     """Whether it waits for a person as what it is, neither booked nor sent."""
-    is_stated = any(row.invoice == invoice.number and row.status in {"parked", "held"} for row in rows)
+    waiting = [row for row in rows if row.status in {"parked", "held"}]
+    is_stated = any(invoice.number in (row.invoice, row.told_of) for row in waiting)
     return is_stated and not invoice.vouchers and not invoice.sendings
 
 
