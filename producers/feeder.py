@@ -1,14 +1,16 @@
 """Admits what is ready to the queues: a little for every tenant, the oldest first, round-robin over the tenants.
 
 The backlog waits in the ledger; Redis holds only what will get a slot within about two seconds (design, section 9).
-What the feeder remembers is a hint: lost, it sends a message twice, and the worker drops the second one.
+What the feeder remembers is a hint: lost, it sends a message twice, and the worker drops the second one. A round asks
+for a few billings of each company that has room, and never reads a backlog through.
 """
 
+import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 
 import redis.asyncio
 import structlog
@@ -17,6 +19,7 @@ from common.clock import boottime
 from common.fortnox.governor import Governor
 from common.ids import BillingId, TenantId
 from common.ledger import billings
+from common.ledger.billings import Ready
 from common.ledger.database import Ledger
 from common.ledger.records import Attempt, Billing
 from common.queue import outbox
@@ -32,6 +35,17 @@ HORIZON = 2.0
 
 PER_TENANT = 60
 """How many ready billings of a tenant are looked at: more than a window and a horizon can use."""
+
+AT_A_TIME = 100
+"""Companies whose ready billings are asked for at once: at midnight the first messages leave before all are read."""
+
+FILLED_FOR = 0.5
+"""Seconds for which a company that has more waiting than room is left alone: a fourth of what it was given is used
+up by then."""
+
+LISTING_BEGINS_WITHIN = 0.5
+"""Seconds after which creates go by the single read of their contract, when the shared listing has not begun: there are
+more companies to be listed than can be."""
 
 MESSAGE_LOST_AFTER = 5.0
 """Seconds after which a billing that still waits is looked for on the queues; without a message it is sent again. After
@@ -61,7 +75,7 @@ SHARED_LISTING_PAYS = 3
 """From so many waiting creates on, one listing is cheaper than the single reads."""
 
 
-Admission = tuple[BillingId, Step, datetime]
+Admission = tuple[TenantId, BillingId, Step, datetime]
 """What a message was sent for: a step of a billing as it then stood. One that has come back since is another."""
 
 
@@ -101,37 +115,70 @@ class Feeder:
         self._looks: dict[TenantId, float] = {}
         self._creating: set[TenantId] = set()
         self._reads_to_come: dict[TenantId, int] = {}
+        self._filled_until: dict[TenantId, float] = {}
+        self._stale_since: dict[TenantId, float] = {}
 
-    async def admit(self, listed_at: Mapping[TenantId, float]) -> set[TenantId]:
+    async def admit(
+        self, listed_at: Mapping[TenantId, float], being_listed: Collection[TenantId] = frozenset()
+    ) -> set[TenantId]:
         """Admits what has room now.
 
         Parameters:
           listed_at: when each tenant's contracts were last listed, by `boottime()`.
+          being_listed: the tenants whose listing has begun.
 
-        Returns the tenants whose contracts must be listed before more of their creates are admitted.
+        Returns the tenants whose contracts should be listed before more of their creates are admitted.
         """
-        ready = await self._ready()
-        self._forget_what_moved(ready)
         await self._find_what_was_lost()
-        by_tenant: dict[TenantId, list[Billing]] = defaultdict(list)
+        stale: set[TenantId] = set()
+        held = sorted(self._tenancy.held)
+        self._forget_all_but(held)
+        # Each time from another company on: what leads the way at midnight, or is cut short, is not always the same.
+        first = random.randrange(len(held)) if held else 0
+        turns = held[first:] + held[:first]
+        for start in range(0, len(turns), AT_A_TIME):
+            now = boottime()
+            asked = [one for one in turns[start : start + AT_A_TIME] if self._filled_until.get(one, now) <= now]
+            if asked:
+                stale |= await self._admit(asked, listed_at, being_listed)
+        return stale
+
+    async def _admit(
+        self, asked: Collection[TenantId], listed_at: Mapping[TenantId, float], being_listed: Collection[TenantId]
+    ) -> set[TenantId]:
+        """The same for some of the companies."""
+        ready = await self._ready(asked)
+        self._forget_what_moved(asked, ready)
+        by_tenant: dict[TenantId, list[Ready]] = defaultdict(list)
         for billing in ready:
             by_tenant[billing.tenant].append(billing)
-        self._creating = {billing.tenant for billing in ready if billing.step is Step.CREATE}
-        admitted: list[list[Billing]] = []
+        self._creating -= set(asked)
+        self._creating |= {billing.tenant for billing in ready if billing.step is Step.CREATE}
+        admitted: list[list[Ready]] = []
         stale: set[TenantId] = set()
         for tenant, waiting in by_tenant.items():
             creates = sum(one.step is Step.CREATE for one in waiting)
+            reads = 0
             if creates >= SHARED_LISTING_PAYS and self._is_stale(listed_at.get(tenant)):
                 stale.add(tenant)
-                waiting = [one for one in waiting if one.step is not Step.CREATE]
-            admitted.append(await self._with_room(tenant, waiting))
+                if self._listing_comes_soon(tenant, being_listed):
+                    waiting = [one for one in waiting if one.step is not Step.CREATE]
+                else:
+                    reads = 1
+            else:
+                self._stale_since.pop(tenant, None)
+            admitted.append(await self._with_room(tenant, waiting, reads_before_creates=reads))
         await self._send(list(round_robin(admitted)))
         return stale
 
     def _is_stale(self, listed_at: float | None) -> bool:
         return listed_at is None or boottime() - listed_at > self._fresh.total_seconds() * STALE_LISTING
 
-    async def _with_room(self, tenant: TenantId, waiting: Sequence[Billing]) -> list[Billing]:
+    def _listing_comes_soon(self, tenant: TenantId, being_listed: Collection[TenantId]) -> bool:
+        asked_since = self._stale_since.setdefault(tenant, boottime())
+        return tenant in being_listed or boottime() - asked_since < LISTING_BEGINS_WITHIN
+
+    async def _with_room(self, tenant: TenantId, waiting: Sequence[Ready], *, reads_before_creates: int) -> list[Ready]:
         on_their_way = [one for one in waiting if self._is_on_its_way(one)]
         candidates = [one for one in waiting if not self._is_on_its_way(one)]
         if not candidates:
@@ -139,13 +186,22 @@ class Feeder:
         # Looks come first: behind a queue of creates an answer would be found so late that it is no longer fresh.
         taken = len(on_their_way) + self._reads_to_come.get(tenant, 0)
         room = await self._governor.room(tenant, HORIZON) - taken
-        return candidates[: max(room, 0)]
+        costs = [1 + reads_before_creates * (one.step is Step.CREATE) for one in candidates]
+        fitting = sum(spent <= room for spent in accumulate(costs))
+        if fitting < len(candidates):
+            self._filled_until[tenant] = boottime() + FILLED_FOR
+        return candidates[:fitting]
 
-    def _is_on_its_way(self, billing: Billing) -> bool:
+    def _is_on_its_way(self, billing: Ready) -> bool:
         sent = self._admitted.get(admission_of(billing))
         return sent is not None and not sent.is_lost
 
-    async def _send(self, admitted: Sequence[Billing]) -> None:
+    async def until_next(self) -> float:
+        """Seconds until something is ready that waits for its instant, as for midnight; `FILLED_FOR` at the most."""
+        first = await billings.next_ready(self._ledger, self._tenancy.name)
+        return FILLED_FOR if first is None else min(first.total_seconds(), FILLED_FOR)
+
+    async def _send(self, admitted: Sequence[Ready]) -> None:
         # A producer that was frozen meanwhile has nothing to send any more.
         still_ours = [billing for billing in admitted if self._tenancy.holds(billing.tenant)]
         if not still_ours:
@@ -161,10 +217,11 @@ class Feeder:
         """These companies have just become the producer's: what another has sent for them is not sent again."""
         self._taken_on.update(tenants)
 
-    async def _ready(self) -> list[Billing]:
-        taken_on, self._taken_on = self._taken_on, set()
+    async def _ready(self, asked: Collection[TenantId]) -> list[Ready]:
+        taken_on = self._taken_on & set(asked)
+        self._taken_on -= taken_on
         try:
-            found = await billings.ready(self._ledger, per_tenant=PER_TENANT, producer=self._tenancy.name)
+            found = await billings.ready(self._ledger, per_tenant=PER_TENANT, producer=self._tenancy.name, of=asked)
             # Not those that were taken on meanwhile: what was sent for them is not known yet.
             ready = [one for one in found if self._tenancy.holds(one.tenant) and one.tenant not in self._taken_on]
             await self._learn_what_was_sent([one for one in ready if one.tenant in taken_on])
@@ -173,7 +230,7 @@ class Feeder:
             raise
         return ready
 
-    async def _learn_what_was_sent(self, unknown: Sequence[Billing]) -> None:
+    async def _learn_what_was_sent(self, unknown: Sequence[Ready]) -> None:
         if unknown:
             sent = await on_their_way(self._redis, {queue_of(billing.step) for billing in unknown})
             now = boottime()
@@ -181,9 +238,21 @@ class Feeder:
                 if (queue_of(billing.step), billing.id) in sent:
                     self._admitted.setdefault(admission_of(billing), Sent(now))
 
-    def _forget_what_moved(self, ready: Sequence[Billing]) -> None:
+    def _forget_what_moved(self, asked: Collection[TenantId], ready: Sequence[Ready]) -> None:
         still_ready = {admission_of(one) for one in ready}
-        self._admitted = {key: sent for key, sent in self._admitted.items() if key in still_ready}
+        of_these = set(asked)
+        moved = [key for key in self._admitted if key[0] in of_these and key not in still_ready]
+        for key in moved:
+            del self._admitted[key]
+
+    def _forget_all_but(self, held: Collection[TenantId]) -> None:
+        """What was sent for companies that another producer has now is that one's to know."""
+        ours = set(held)
+        self._creating &= ours
+        self._admitted = {key: sent for key, sent in self._admitted.items() if key[0] in ours}
+        for remembered in (self._filled_until, self._stale_since):
+            for tenant in remembered.keys() - ours:
+                del remembered[tenant]
 
     async def _find_what_was_lost(self) -> None:
         """A billing that still waits long after its message was sent, and has none on the queues, is sent for again.
@@ -195,9 +264,11 @@ class Feeder:
         if not overdue or now - self._looked_for_lost_at < MESSAGE_LOST_AFTER / 5:
             return
         self._looked_for_lost_at = now
-        there = await on_their_way(self._redis, {queue_of(step) for _, step, _ in overdue})
-        for (billing, step, _), sent in overdue.items():
+        there = await on_their_way(self._redis, {queue_of(step) for _, _, step, _ in overdue})
+        for (tenant, billing, step, _), sent in overdue.items():
             sent.is_lost = (queue_of(step), billing) not in there or now - sent.at > SENT_AGAIN_AFTER
+            if sent.is_lost:
+                self._filled_until.pop(tenant, None)
         lost = sum(sent.is_lost for sent in overdue.values())
         if lost:
             log.warning("messages_lost", messages=lost)
@@ -248,17 +319,17 @@ def queue_of(step: Step) -> str:
     return MESSAGE_OF[step].queue
 
 
-def admission_of(billing: Billing) -> Admission:
+def admission_of(billing: Ready) -> Admission:
     """What a message for the billing, as it stands, would be sent for."""
-    return billing.id, billing.step, billing.changed_at
+    return billing.tenant, billing.id, billing.step, billing.changed_at
 
 
-def message_for(billing: Billing) -> Message:
+def message_for(billing: Ready) -> Message:
     """The message that asks for the billing's step."""
     return MESSAGE_OF[billing.step](billing=billing.id, tenant=billing.tenant)
 
 
-def round_robin(lists: Iterable[Sequence[Billing]]) -> Iterator[Billing]:
+def round_robin(lists: Iterable[Sequence[Ready]]) -> Iterator[Ready]:
     """One of each, then the second of each, and so on: nobody waits behind a big company."""
     for rank in zip_longest(*lists):
         yield from (one for one in rank if one is not None)

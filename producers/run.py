@@ -93,6 +93,7 @@ class Producer:
         self._failures: dict[TenantId, int] = {}
         self._listed_at: dict[TenantId, float] = {}
         self._polling: set[TenantId] = set()
+        self._being_listed: set[TenantId] = set()
         self._polls = asyncio.Semaphore(POLLS_AT_ONCE)
         self._planned_on: date | None = None
         self._wake = asyncio.Event()
@@ -191,7 +192,7 @@ class Producer:
                         tasks.create_task(self._poll(tenant))
             except AWAY as error:
                 log.warning("polling_waits", error=str(error))
-            await self._rest(self._taken)
+            await self._rest(self._taken, FEED_AT_LEAST_EVERY)
 
     async def _plan_new_day(self, ours: Collection[Tenant]) -> None:
         """At midnight what the mirror shows is planned at once; freshness sees to it that it is listed before it is
@@ -236,7 +237,11 @@ class Producer:
 
     async def _list(self, tenant: Tenant) -> Sequence[Contract]:
         started = boottime()
-        rows = await poll(self._ledger, self._fortnox, tenant)
+        self._being_listed.add(tenant.id)
+        try:
+            rows = await poll(self._ledger, self._fortnox, tenant)
+        finally:
+            self._being_listed.discard(tenant.id)
         self._listed_at[tenant.id] = started
         return rows
 
@@ -298,19 +303,22 @@ class Producer:
     async def _feed(self) -> None:
         while not self._stopping:
             try:
-                stale = await self._feeder.admit(self._listed_at)
+                stale = await self._feeder.admit(self._listed_at, self._being_listed)
                 for tenant in stale:
                     self._next_poll[tenant] = 0.0
                 await self._feeder.ask_for_evidence()
+                # Not by the tick: what waits for midnight leaves at midnight.
+                pause = 0.0 if self._wake.is_set() else await self._feeder.until_next()
             except AWAY as error:
                 log.warning("feeding_waits", error=str(error))
-            await self._rest(self._wake)
+                pause = FEED_AT_LEAST_EVERY
+            await self._rest(self._wake, min(pause, FEED_AT_LEAST_EVERY))
 
-    async def _rest(self, until: asyncio.Event) -> None:
-        """Until something became ready, or half a second."""
+    async def _rest(self, until: asyncio.Event, at_most: float) -> None:
+        """Until something became ready, or so many seconds."""
         # Not `wait_for`: in Python 3.11 that loses a cancellation which comes together with what it waits for.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FEED_AT_LEAST_EVERY):
+            async with asyncio.timeout(at_most):
                 await until.wait()
         until.clear()
 

@@ -440,6 +440,7 @@ def short_pauses() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "FEED_AT_LEAST_EVERY", 0.1)
         patch.setattr(run, "RETRY_POLL_AFTER", 0.2)
+        patch.setattr(feeder, "FILLED_FOR", 0.05)
         patch.setattr(feeder, "LOOK_WAITS", 0.1)
         patch.setattr(feeder, "MESSAGE_LOST_AFTER", 0.5)
         patch.setattr(requests, "READ_PAUSES", (0.02, 0.06, 0.18))

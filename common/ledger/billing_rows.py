@@ -1,21 +1,26 @@
 """Reads billings and their attempts, for whoever shows, feeds or seeks. Changes nothing: `billing_changes` does."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    Connection,
     FromClause,
     Row,
     Select,
     Text,
     and_,
     bindparam,
+    case,
     cast,
     distinct,
     exists,
+    false,
     func,
     literal_column,
     or_,
@@ -91,26 +96,55 @@ async def attempts_of(ledger: Ledger, billing: BillingId) -> list[Attempt]:
     return [attempt_of(row) for row in await ledger.look_up(_ATTEMPTS, {"billing": billing})]
 
 
-async def ready(ledger: Ledger, *, per_tenant: int, producer: str | None = None) -> list[Billing]:
+class Ready(NamedTuple):
+    """A billing that could be claimed now, in the few columns that whoever feeds the queues must know."""
+
+    id: BillingId
+    tenant: TenantId
+    step: Step
+    due_on: date
+    changed_at: datetime
+
+
+async def ready(
+    ledger: Ledger, *, per_tenant: int, producer: str | None = None, of: Collection[TenantId] | None = None
+) -> list[Ready]:
     """What could be claimed now, the oldest due day first and at most `per_tenant` of a company.
 
-    Of the companies that the producer has on lease, and of none once its lease is over; `None` is of all.
-
     Of a company whose creates are not proven, one create at most, and none while one is under way. The claim decides.
+
+    Parameters:
+      producer: only of the companies that it has on lease, and of none once its lease is over.
+      of: only of these companies.
     """
-    rows = await ledger.fetch(
-        _READY[ledger.is_sqlite], {"per_tenant": per_tenant, "producer": producer, **ledger.shift}
-    )
-    first_create: dict[TenantId, BillingId] = {}
-    found: list[Billing] = []
-    for row in rows:
-        billing = billing_of(row)
-        if billing.step is Step.CREATE and not row.creates_proven:
-            if billing.tenant in first_create:
+    facts = {"per_tenant": per_tenant, "producer": producer, **ledger.shift, **({} if of is None else {"of": list(of)})}
+
+    def both(connection: Connection) -> list[Row[Any]]:
+        statements = _READY[ledger.is_sqlite, of is not None]
+        return [row for statement in statements for row in connection.execute(statement, facts)]
+
+    first_create: set[TenantId] = set()
+    offered: Counter[TenantId] = Counter()
+    found: list[Ready] = []
+    # By id once more: between the two statements a billing may have begun to wait for nothing any more.
+    unique = {row.id: row for row in await ledger.read(both)}
+    for row in sorted(unique.values(), key=lambda row: (row.due_on, row.id)):
+        if row.step == Step.CREATE and not row.creates_proven:
+            if row.tenant in first_create:
                 continue
-            first_create[billing.tenant] = billing.id
-        found.append(billing)
+            first_create.add(row.tenant)
+        offered[row.tenant] += 1
+        if offered[row.tenant] <= per_tenant:
+            found.append(Ready(row.id, row.tenant, Step(row.step), row.due_on, row.changed_at))
     return found
+
+
+async def next_ready(ledger: Ledger, producer: str) -> timedelta | None:
+    """How long it is, by the database's clock, until the first billing of the producer's companies need not wait any
+    longer for an instant; `None` if none waits for one."""
+    found = await ledger.fetch(_NEXT_READY, {"producer": producer, **ledger.shift})
+    first = found[0].first
+    return None if first is None else timedelta(microseconds=first - found[0].now)
 
 
 async def owner_of(ledger: Ledger, tenant: TenantId, invoice: InvoiceNumber) -> BillingId | None:
@@ -141,7 +175,7 @@ async def outrun(ledger: Ledger, tenant: TenantId) -> list[tuple[Billing, Attemp
 
 
 async def expired(ledger: Ledger) -> list[Billing]:
-    """Claimed, and past their lease."""
+    """Claimed, and past their lease, the longest ago first."""
     return [billing_of(row) for row in await ledger.fetch(_EXPIRED, ledger.shift)]
 
 
@@ -261,7 +295,11 @@ def newest_of_each(outer: FromClause, inner: Select[Any], table: FromClause, *, 
     return select(table).select_from(outer.join(ids, true()).join(table, table.c.id == ids.c.id))
 
 
-def _ready(*, is_sqlite: bool) -> Select[Any]:
+def _ready(*, is_sqlite: bool, of_some: bool, since: bool) -> Select[Any]:
+    """The billings that may go now: those that wait for no instant, or those whose instant has come (`since`).
+
+    In two statements, since one would read all that waits for a later hour or for tomorrow, to skip it.
+    """
     waiting = billings.alias("waiting")
     said = policies.alias("said")
 
@@ -298,31 +336,46 @@ def _ready(*, is_sqlite: bool) -> Select[Any]:
             or_(blocks.c.probe.is_(None), blocks.c.probe != waiting.c.id),
         )
     )
+    may_go = and_(
+        or_(tenants.c.creates_proven, waiting.c.step != word("create"), ~one_is_under_way),
+        ~stopped,
+        ~exists(select(contracts.c.number).where(contract, contracts.c.paused)),
+        in_force == word("live"),
+    )
+    columns = ("id", "tenant", "step", "due_on", "changed_at")
     inner = (
-        select(waiting.c.id)
+        select(*(waiting.c[name] for name in columns))
         .where(
             waiting.c.tenant == tenants.c.id,
             text(IS_WAITING.replace("status", "waiting.status")),
-            or_(waiting.c.not_before.is_(None), waiting.c.not_before <= NOW),
-            or_(tenants.c.creates_proven, waiting.c.step != word("create"), ~one_is_under_way),
-            ~stopped,
-            ~exists(select(contracts.c.number).where(contract, contracts.c.paused)),
-            in_force == word("live"),
+            waiting.c.not_before <= NOW if since else waiting.c.not_before.is_(None),
+            # Behind a CASE, of which PostgreSQL believes that it lets many through: else it expects so few rows that it
+            # reads and sorts a company's whole backlog instead of following the index.
+            case((may_go, true()), else_=false()),
         )
-        .order_by(waiting.c.due_on, waiting.c.id)
+        # The index in its order, also where `not_before` is the same of all: else PostgreSQL reads and sorts them all.
+        .order_by(waiting.c.not_before, waiting.c.due_on, waiting.c.id)
         .limit(bindparam("per_tenant"))
     )
     asks = bindparam("producer", type_=Text)
     is_alive = exists(
         select(producers.c.name).where(producers.c.name == asks, producers.c.alive_until >= database_now())
     )
-    return (
-        newest_of_each(tenants, inner, billings, is_sqlite=is_sqlite)
-        .add_columns(tenants.c.creates_proven)
+    # As `newest_of_each`; but PostgreSQL need not look up once more what it has just read.
+    if is_sqlite:
+        offered: FromClause = billings
+        each = tenants.join(billings, billings.c.id.in_(inner.with_only_columns(waiting.c.id).correlate(tenants)))
+    else:
+        offered = inner.correlate(tenants).lateral("offered")
+        each = tenants.join(offered, true())
+    statement = (
+        select(*(offered.c[name] for name in columns), tenants.c.creates_proven)
+        .select_from(each)
         .where(~tenants.c.paused, ~select(bureau.c.paused).scalar_subquery())
         .where(or_(asks.is_(None), and_(tenants.c.leased_by == asks, is_alive)))
-        .order_by(billings.c.due_on, billings.c.id)
+        .order_by(offered.c.due_on, offered.c.id)
     )
+    return statement.where(tenants.c.id.in_(bindparam("of", expanding=True))) if of_some else statement
 
 
 BILLED: tuple[ColumnElement[Any], ...] = (
@@ -342,14 +395,34 @@ _OWNER = select(billings.c.id).where(
     billings.c.tenant == bindparam("of_tenant"), billings.c.invoice == bindparam("of_invoice")
 )
 _ONE = select(billings).where(billings.c.id == bindparam("billing"))
-_READY = {True: _ready(is_sqlite=True), False: _ready(is_sqlite=False)}
+_READY = {
+    (is_sqlite, of_some): [_ready(is_sqlite=is_sqlite, of_some=of_some, since=since) for since in (False, True)]
+    for is_sqlite in (True, False)
+    for of_some in (True, False)
+}
+_next = billings.alias("next")
+_NEXT_READY = select(
+    NOW.label("now"),
+    func.min(
+        select(cast(_next.c.not_before, BigInteger))
+        .where(
+            _next.c.tenant == tenants.c.id, text(IS_WAITING.replace("status", "next.status")), _next.c.not_before > NOW
+        )
+        .order_by(_next.c.not_before)
+        .limit(1)
+        .scalar_subquery()
+    ).label("first"),
+).where(tenants.c.leased_by == bindparam("producer"))
 _ATTEMPTS = select(attempts).where(attempts.c.billing == bindparam("billing")).order_by(attempts.c.id)
 _newer = attempts.alias("newer")
 _SEEKERS = (
     select(billings, *(column.label(f"attempt_{column.name}") for column in attempts.c))
     .join(attempts, and_(attempts.c.billing == billings.c.id, attempts.c.step == billings.c.step))
     .where(
-        text("billings.status IN ('in_doubt', 'seeking')"),
+        # By company, as the index of what is under way is: else SQLite begins with every attempt there ever was.
+        billings.c.tenant.in_(select(tenants.c.id)),
+        text(f"billings.{IS_UNDER_WAY}"),
+        billings.c.status != word(Status.CLAIMED.value),
         or_(billings.c.not_before.is_(None), billings.c.not_before <= NOW),
         ~exists(
             select(_newer.c.id).where(
@@ -390,7 +463,10 @@ _OUTRUN = (
     .order_by(billings.c.id, attempts.c.id)
 )
 _EXPIRED = (
-    select(billings).where(text("billings.status = 'claimed'"), billings.c.lease_until < NOW).order_by(billings.c.id)
+    select(billings)
+    .where(text(IS_UNDER_WAY), billings.c.status == word(Status.CLAIMED.value), billings.c.lease_until < NOW)
+    # By the lease, as nothing else does: in the order of the ids SQLite would read the whole table.
+    .order_by(billings.c.lease_until)
 )
 _COUNTS = (
     select(

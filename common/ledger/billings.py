@@ -5,8 +5,20 @@ writes what came back; where no answer came, evidence looks, and `resolve` write
 here, never a rule: each rule is in the module that its name comes from.
 """
 
+from common.ledger.billing_rows import (
+    Ready,
+    carried_out,
+    counts,
+    expired,
+    find,
+    get,
+    next_ready,
+    outrun,
+    owner_of,
+    ready,
+    seekers,
+)
 from common.ledger.billing_rows import attempts_of as attempts
-from common.ledger.billing_rows import carried_out, counts, expired, find, get, outrun, owner_of, ready, seekers
 from common.ledger.by_person import NotPossible, approve, cancelled_early, keep, retry, skip
 from common.ledger.claims import claim
 from common.ledger.outcomes import (
@@ -37,6 +49,7 @@ __all__ = [
     "NotPossible",
     "Outcome",
     "Park",
+    "Ready",
     "Refusal",
     "Refused",
     "Seek",
@@ -53,6 +66,7 @@ __all__ = [
     "give_back",
     "keep",
     "move",
+    "next_ready",
     "outrun",
     "owner_of",
     "ready",

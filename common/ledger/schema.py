@@ -269,6 +269,7 @@ billings = Table(
     Index(
         "ix_billings_waiting",
         "tenant",
+        "not_before",
         "due_on",
         "id",
         sqlite_where=text(IS_WAITING),

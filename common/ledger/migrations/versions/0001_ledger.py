@@ -181,7 +181,7 @@ CREATE TABLE billings (
 );
 CREATE UNIQUE INDEX uq_billings_open_create ON billings (tenant, contract) WHERE step = 'create' AND {is_open};
 CREATE UNIQUE INDEX uq_billings_live_period ON billings (tenant, contract, period_start) WHERE status <> 'voided';
-CREATE INDEX ix_billings_waiting ON billings (tenant, due_on, id) WHERE status = 'waiting';
+CREATE INDEX ix_billings_waiting ON billings (tenant, not_before, due_on, id) WHERE status = 'waiting';
 CREATE INDEX ix_billings_under_way ON billings (tenant, step, status)
     WHERE status IN ('claimed', 'in_doubt', 'seeking');
 CREATE INDEX ix_billings_person ON billings (tenant, status) WHERE status IN ('held', 'parked');
