@@ -1,32 +1,51 @@
--- The rate limit of one tenant: books the next free slot under `limit` requests in any `window`, by Redis' own clock.
+-- The rate limit of one tenant: books the next free slot under `limit` requests in any window, by Redis' own clock.
 --
--- Keys (the hash tag is the client id, so that the three live on one node of a cluster; times in microseconds):
+-- Keys (the hash tag is the client id, so that the four live on one node of a cluster; times in microseconds):
 --   KEYS[1]  governor:{<client id>}:epoch               string  since when this Redis has counted; never expires
---   KEYS[2]  governor:{<client id>}:<tenant>:slots      list    the last `limit` slots booked, newest first
+--   KEYS[2]  governor:{<client id>}:<tenant>:slots      zset    ticket -> slot: of the last window, and those to come
 --   KEYS[3]  governor:{<client id>}:<tenant>:throttled  string  no slot before this time; set by a 429
--- KEYS[2] and KEYS[3] expire by themselves once they can no longer hold anything back. Each is written only here, but
--- for Governor.vouch, which sets KEYS[1].
+--   KEYS[4]  governor:{<client id>}:<tenant>:wider      string  until when the window is wider than ARGV[2], see below
+-- All but the first expire by themselves once they can no longer hold anything back. Each is written only here, but for
+-- Governor.vouch, which sets KEYS[1].
 --
--- Invariant: slots never go backwards; any limit + 1 slots in a row span at least `window` when they are booked; none lies
--- before the time in KEYS[3], nor within a window after KEYS[1]. A request that leaves late has its slot moved to when it
--- left: what is booked from then on keeps its distance from what was really spent. So a Redis that has lost its memory begins as if every tenant had just
--- spent all its requests: it cannot know better. An idle tenant is told from that by KEYS[1], which is still there.
+-- Invariant: a slot is never before one that was booked earlier; any limit + 1 slots in a row span at least the window
+-- when they are booked, and again when they are due; none lies before the time in KEYS[3], nor within a window after
+-- KEYS[1]. So a Redis that has lost its memory begins as if every tenant had just spent all its requests: it cannot know
+-- better. An idle tenant is told from that by KEYS[1], which is still there.
 --
--- ARGV[1] command, ARGV[2] window, ARGV[3] limit, ARGV[4] the command's argument (all but the first and the third in
--- microseconds):
---   slot      argument: longest wait. Books the next slot: {1, wait, slot}; further away: {0, wait}, nothing is booked
---   late      argument: how long after its slot, which is ARGV[5], a request has left. Moves the slot by that much
+-- Who has waited asks again with the same ticket when its slot is due, and waits on if the slot has moved meanwhile: a
+-- 429 moves all that is still to come, in its order, to behind the pause; a request that left late moves its own slot to
+-- when it left, and the one that must keep its distance from it learns so when it asks.
+--
+-- The window: each 429 adds 50 ms to 5.25 s, up to 6 s (or as much of another window), and 10 minutes take 50 ms away
+-- again, evenly: as wide as that for as long costs about what the 429 did. Several 429s of one pause are one.
+--
+-- ARGV[1] command, ARGV[2] window, ARGV[3] limit, ARGV[4] the command's argument, ARGV[5] ticket, any string, of which
+-- the lesser goes first should two slots coincide (all but commands, limit and tickets in microseconds):
+--   slot      argument: longest wait; ARGV[6]: how late is still punctual. The ticket's slot, booked if it has none:
+--             {1, wait}; further away: {0, wait}, and the ticket has none
+--   left      The ticket's request leaves now, later than its slot was due
+--   back      The ticket needs its slot no more
 --   room      argument: horizon. How many slots could be booked from now up to then; books nothing
---   throttle  argument: pause. No slot before now + pause (an earlier, longer pause stands)
---   pause     How long the pause of a 429 still lasts, 0 when there is none
+--   throttle  argument: pause. No slot before now + pause (an earlier, longer pause stands): {pause, window}
+
+local SECOND = 1000000
+local LONGEST_WAIT = 60 * SECOND
+local LONGEST_PAUSE = 600 * SECOND
+local NARROWING = 600 * SECOND
+local STEPS = 15
 
 local command = ARGV[1]
-local window = tonumber(ARGV[2])
+local least = tonumber(ARGV[2])
 local limit = tonumber(ARGV[3])
 local argument = tonumber(ARGV[4])
+local ticket = ARGV[5]
+
+local step = least / 105
+local widest = least + STEPS * step
 
 local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+local now = tonumber(clock[1]) * SECOND + tonumber(clock[2])
 
 -- Lua would write a number of this size as 1.7e+15 and lose its microseconds.
 local function written(time)
@@ -34,79 +53,148 @@ local function written(time)
 end
 
 local function milliseconds(time)
-  return written(math.ceil(time / 1000))
+  return written(math.ceil(time / 1000) + 1)
 end
 
-local throttled = tonumber(redis.call('GET', KEYS[3]) or '0')
-
-if command == 'pause' then
-  return math.max(throttled - now, 0)
+local function put(who, slot)
+  redis.call('ZADD', KEYS[2], written(slot), who)
 end
 
-if command == 'throttle' then
-  local till = math.max(throttled, now + argument)
-  redis.call('SET', KEYS[3], written(till), 'PX', milliseconds(till - now) + 1)
-  return till - now
+-- The slot that stands at `place`, counted from the oldest at 0 or from the newest at -1.
+local function slot_at(place)
+  return tonumber(redis.call('ZRANGE', KEYS[2], place, place, 'WITHSCORES')[2])
 end
 
-if command == 'late' then
-  local spent = tonumber(ARGV[5]) + argument
-  redis.call('LREM', KEYS[2], 1, ARGV[5])
-  local earlier
-  for _, time in ipairs(redis.call('LRANGE', KEYS[2], 0, limit - 1)) do
-    if tonumber(time) <= spent then
-      earlier = time
-      break
-    end
+-- Forgets what lies too far back to matter, and sets when all of it does.
+local function tidy()
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', written(now - widest))
+  local newest = slot_at(-1)
+  if newest then
+    redis.call('PEXPIRE', KEYS[2], milliseconds(math.max(newest - now, 0) + widest))
   end
-  if earlier then
-    redis.call('LINSERT', KEYS[2], 'BEFORE', earlier, written(spent))
-  else
-    redis.call('RPUSH', KEYS[2], written(spent))
-  end
-  redis.call('LTRIM', KEYS[2], 0, limit - 1)
-  local newest = tonumber(redis.call('LINDEX', KEYS[2], 0))
-  redis.call('PEXPIRE', KEYS[2], milliseconds(math.max(newest - now, 0) + window) + 1000)
-  return 0
 end
 
-local epoch = tonumber(redis.call('GET', KEYS[1]))
-if not epoch then
+if command == 'back' then
+  return redis.call('ZREM', KEYS[2], ticket)
+end
+
+if command == 'left' then
+  put(ticket, now)
+  tidy()
+  return 1
+end
+
+local stored = redis.call('MGET', KEYS[1], KEYS[3], KEYS[4])
+local epoch = tonumber(stored[1] or nil)
+local throttled = tonumber(stored[2] or '0')
+local wider = tonumber(stored[3] or '0')
+local newest = slot_at(-1)
+
+if not epoch or epoch > now then
   epoch = now
   redis.call('SET', KEYS[1], written(epoch))
 end
 
--- The slot after those in `booked` (newest first): not before the newest, and a window after the limit-th newest.
-local function next_slot(booked)
-  local slot = math.max(now, throttled, epoch + window, booked[1] or 0)
-  if booked[limit] then
-    slot = math.max(slot, booked[limit] + window)
+-- Nothing is ever booked so far ahead: the clock has been put back. What was spent when is unknown then, as after a wipe.
+if math.max(throttled - now, 0) > 2 * LONGEST_PAUSE
+  or newest and newest - math.max(now, throttled) > 2 * LONGEST_WAIT then
+  redis.call('DEL', KEYS[2])
+  newest = nil
+  throttled = now + widest
+  redis.call('SET', KEYS[3], written(throttled), 'PX', milliseconds(widest))
+end
+
+local function width()
+  local steps = math.min(math.max(wider - now, 0) / NARROWING, STEPS)
+  return math.ceil(least + steps * step)
+end
+
+if command == 'throttle' then
+  -- A 429 during the pause is of a request that was on its way when the pause began.
+  if throttled <= now then
+    wider = math.min(math.max(wider, now) + NARROWING, now + STEPS * NARROWING)
+    redis.call('SET', KEYS[4], written(wider), 'PX', milliseconds(wider - now))
+  end
+  local till = math.max(throttled, now + math.min(argument, LONGEST_PAUSE))
+  redis.call('SET', KEYS[3], written(till), 'PX', milliseconds(till - now))
+  -- What is to come keeps its order, and moves no further than it must.
+  local tickets = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+  local booked = {}
+  for place = 1, #tickets / 2 do
+    local slot = tonumber(tickets[2 * place])
+    if slot > now then
+      slot = math.max(slot, till, booked[place - 1] or 0, (booked[place - limit] or 0) + width())
+      put(tickets[2 * place - 1], slot)
+    end
+    booked[place] = slot
+  end
+  tidy()
+  return {till - now, width()}
+end
+
+local window = width()
+local opening = math.max(now, throttled, epoch + window)
+
+-- The slot after those booked: not before the newest, and a window after the limit-th newest.
+local function slot_after(newest, guard)
+  local slot = opening
+  if newest then
+    slot = math.max(slot, newest)
+  end
+  if guard then
+    slot = math.max(slot, guard + window)
   end
   return slot
 end
 
-local booked = redis.call('LRANGE', KEYS[2], 0, limit - 1)
-for place, time in ipairs(booked) do
-  booked[place] = tonumber(time)
-end
-
 if command == 'room' then
+  local booked = {}
+  for place, text in ipairs(redis.call('ZRANGE', KEYS[2], -limit, -1, 'WITHSCORES')) do
+    if place % 2 == 0 then
+      table.insert(booked, tonumber(text))
+    end
+  end
   local free = 0
-  local slot = next_slot(booked)
+  local slot = slot_after(booked[#booked], booked[#booked - limit + 1])
   while slot <= now + argument do
     free = free + 1
-    table.insert(booked, 1, slot)
-    slot = next_slot(booked)
+    table.insert(booked, slot)
+    slot = slot_after(slot, booked[#booked - limit + 1])
   end
   return free
 end
 
-local slot = next_slot(booked)
-local wait = slot - now
-if wait > argument then
+local longest = math.min(argument, LONGEST_WAIT)
+local held = tonumber(redis.call('ZSCORE', KEYS[2], ticket) or nil)
+local slot
+if not held then
+  slot = slot_after(newest, newest and slot_at(-limit))
+else
+  if now - held > tonumber(ARGV[6]) then
+    held = now
+    put(ticket, held)
+  end
+  slot = opening > now and math.max(held, opening) or held
+  local rank = redis.call('ZRANK', KEYS[2], ticket)
+  if rank >= limit then
+    slot = math.max(slot, slot_at(rank - limit) + window)
+  end
+end
+
+local wait = math.max(slot - now, 0)
+if wait > longest then
+  redis.call('ZREM', KEYS[2], ticket)
   return {0, wait}
 end
-redis.call('LPUSH', KEYS[2], written(slot))
-redis.call('LTRIM', KEYS[2], 0, limit - 1)
-redis.call('PEXPIRE', KEYS[2], milliseconds(wait + window) + 1000)
-return {1, wait, written(slot)}
+if slot ~= held then
+  if held then
+    -- Those behind it cannot go before it either: they keep their places.
+    local behind = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. written(held), '(' .. written(slot))
+    for _, who in ipairs(behind) do
+      put(who, slot)
+    end
+  end
+  put(ticket, slot)
+  tidy()
+end
+return {1, wait}

@@ -4,6 +4,7 @@ One round trip books a slot, first come first served, by Redis' clock alone; `go
 layout. It never counts in this process and never lets a request through when Redis does not answer.
 """
 
+import secrets
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
+from common.clock import boottime
 from common.fortnox.errors import GovernorUnreachable, NoSlot
 from common.ids import TenantId
 
@@ -24,6 +26,9 @@ log = structlog.get_logger()
 WINDOW = 5.25
 """Seconds. Fortnox counts 25 in any 5 s (API notes 6); the rest covers jitter on the way (design, section 9)."""
 LIMIT = 25
+PUNCTUAL = 0.025
+"""Seconds after its slot within which a request may leave without our telling the governor: a tenth of the margin that
+the window has over Fortnox' own (design, section 9)."""
 LEAST_PAUSE = 1.0
 """Seconds that a 429 holds a tenant back at the least, so that a `Retry-After: 0` makes no storm."""
 
@@ -50,7 +55,8 @@ def governor_url(redis_url: str) -> str:
 def governor_redis(redis_url: str) -> Redis:
     """A connection to the governor's database, for the governor and for the shared tokens.
 
-    A command whose reply was lost is sent once more: at worst that books a slot which nobody uses.
+    A command whose reply was lost is sent once more, which changes nothing: a ticket has one slot, however often asked
+    for.
 
     Parameters:
       redis_url: the broker's address.
@@ -70,12 +76,12 @@ class Slot:
     """A booked slot.
 
     Parameters:
-      wait: seconds until it is due, from when it was booked.
-      at: its time by Redis' clock, as the script wrote it.
+      ticket: what it is booked under.
+      wait: seconds until it is due, or to be asked for again, from when it was asked for.
     """
 
+    ticket: str
     wait: float
-    at: bytes
 
 
 class Governor:
@@ -84,7 +90,7 @@ class Governor:
     Parameters:
       redis: see `governor_redis`.
       client_id: the integration whose requests are counted.
-      window: seconds in which at most `limit` slots lie.
+      window: seconds in which at most `limit` slots lie; after a 429 the tenant's is wider for a while.
 
     Every method raises `GovernorUnreachable` when Redis does not answer.
     """
@@ -96,37 +102,50 @@ class Governor:
         self._limit = limit
         self._script = redis.register_script(_SCRIPT)
 
-    async def slot(self, tenant: TenantId, max_wait: float) -> Slot:
-        """Book the tenant's next free slot; the caller waits until it is due, then makes one request.
+    async def slot(self, tenant: TenantId, max_wait: float, booked: Slot | None = None) -> Slot:
+        """Book the tenant's next free slot. Without a wait its request may leave now, and is to leave at once.
 
-        Raises: `NoSlot` when it is further away than `max_wait` seconds; nothing is booked then.
+        Otherwise the caller waits, then asks again for what it has booked: a 429 or a late request may have moved it.
+
+        Parameters:
+          max_wait: seconds; more than a minute counts as a minute.
+          booked: the slot whose wait is over.
+
+        Raises: `NoSlot` when the slot is further away than `max_wait`; nothing is booked then, or stays booked.
         """
-        granted, wait, *at = await self._run("slot", tenant, max_wait)
+        ticket = booked.ticket if booked else _new_ticket()
+        granted, wait = await self._run("slot", tenant, max_wait, ticket, round(PUNCTUAL * _SECOND))
         if not granted:
             raise NoSlot(tenant, wait / _SECOND)
-        return Slot(wait / _SECOND, at[0])
+        return Slot(ticket, wait / _SECOND)
 
-    async def left_late(self, tenant: TenantId, slot: Slot, seconds: float) -> None:
-        """The slot's request has left so many seconds after it was due: it was spent then, and counts from then."""
-        await self._run("late", tenant, seconds, slot.at)
+    async def left_late(self, tenant: TenantId, slot: Slot) -> None:
+        """The slot's request leaves now, later than it was due: the slot is spent now, and counts from now."""
+        await self._run("left", tenant, 0, slot.ticket)
+
+    async def give_back(self, tenant: TenantId, slot: Slot) -> None:
+        """The slot will not be used. Who has a later one keeps it; what is booked from now on may come the sooner."""
+        await self._run("back", tenant, 0, slot.ticket)
 
     async def room(self, tenant: TenantId, horizon: float) -> int:
         """How many slots are free within the next `horizon` seconds. Books nothing."""
         return int(await self._run("room", tenant, horizon))
 
     async def throttle(self, tenant: TenantId, retry_after: float | None) -> None:
-        """After a 429: no slot for the tenant in any process for `retry_after` seconds.
+        """After a 429: no slot for the tenant in any process for `retry_after` seconds, and a wider window after that.
 
         Without a `Retry-After` it is a whole window, since Fortnox goes on refusing until the average is back at 25 a
         period (API notes 6). A pause under way that lasts longer stands.
         """
         wanted = self._window if retry_after is None else max(retry_after, LEAST_PAUSE)
-        pause = await self._run("throttle", tenant, wanted)
-        log.warning("tenant_throttled", tenant=tenant, seconds=round(pause / _SECOND, 3), retry_after=retry_after)
-
-    async def pause(self, tenant: TenantId) -> float:
-        """The seconds that the pause of a 429 still lasts; 0 when there is none."""
-        return float(await self._run("pause", tenant, 0) / _SECOND)
+        pause, window = await self._run("throttle", tenant, wanted)
+        log.warning(
+            "tenant_throttled",
+            tenant=tenant,
+            seconds=round(pause / _SECOND, 3),
+            retry_after=retry_after,
+            window=round(window / _SECOND, 3),
+        )
 
     async def vouch(self) -> None:
         """Say that nobody has called Fortnox with this client id for a window.
@@ -136,19 +155,18 @@ class Governor:
         """
         await redis_says(self._redis.set(self._key("epoch"), 0))
 
-    async def _run(self, command: str, tenant: TenantId, seconds: float, *more: bytes) -> Any:
-        keys = [self._key("epoch"), self._key(f"{tenant}:slots"), self._key(f"{tenant}:throttled")]
-        arguments: list[str | int | bytes] = [
-            command,
-            round(self._window * _SECOND),
-            self._limit,
-            round(seconds * _SECOND),
-            *more,
-        ]
+    async def _run(self, command: str, tenant: TenantId, seconds: float, *more: str | int) -> Any:
+        keys = [self._key("epoch"), *(self._key(f"{tenant}:{what}") for what in ("slots", "throttled", "wider"))]
+        arguments = [command, round(self._window * _SECOND), self._limit, round(seconds * _SECOND), *more]
         return await redis_says(self._script(keys, arguments))
 
     def _key(self, rest: str) -> str:
         return f"governor:{{{self._client}}}:{rest}"
+
+
+def _new_ticket() -> str:
+    """A name for a slot that is nobody else's. The lesser one is the older, as far as one machine can tell."""
+    return f"{boottime():017.6f}-{secrets.token_hex(4)}"
 
 
 async def redis_says(reply: Awaitable[Reply]) -> Reply:

@@ -5,7 +5,7 @@ No layer below repeats a call with an effect: aiohttp's own repetition is switch
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -26,10 +26,11 @@ from common.fortnox.errors import (
     GovernorUnreachable,
     Throttled,
     TimedOut,
+    TokenError,
     Unauthorized,
     Unreachable,
 )
-from common.fortnox.governor import Governor, Slot
+from common.fortnox.governor import PUNCTUAL, Governor, Slot
 from common.ids import TenantId
 from common.settings import Settings
 
@@ -39,9 +40,6 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for name, connection and TLS together; nothing has been sent when it runs out."""
 IDLE_CONNECTION = 15.0
 """Seconds after which an unused connection is closed by us, rather than found closed by an effect."""
-PUNCTUAL = 0.025
-"""Seconds after its slot within which a request may leave without our telling the governor: a tenth of the margin that
-the window has over Fortnox' own (design, section 9)."""
 READ_PAUSES = (0.2, 0.6, 1.8)
 """Seconds between the tries of a read, so four tries at most."""
 
@@ -145,20 +143,24 @@ class Requests:
         Parameters:
           max_wait: seconds.
 
+        Who has waited asks once more before it goes: a 429 holds back also those who had booked before it. Who is
+        cancelled meanwhile, or has no token any more, gives the slot back.
+
         Raises: `TokenError`, `GovernorUnreachable`; `NoSlot` when the slot is further away than `max_wait`.
         """
         deadline = boottime() + max_wait
         await self._tokens.token(tenant)
-        while True:
-            asked = boottime()
-            slot = await self.governor.slot(tenant, max(deadline - asked, 0))
-            if not slot.wait:
-                break
-            await asyncio.sleep(slot.wait)
-            # A 429 that came meanwhile holds back also those who had booked before it.
-            if not await self.governor.pause(tenant):
-                break
-        return Permit(tenant, await self._tokens.token(tenant), slot, asked + slot.wait)
+        asked = boottime()
+        slot = await self.governor.slot(tenant, max(deadline - asked, 0))
+        try:
+            while slot.wait:
+                await asyncio.sleep(slot.wait)
+                asked = boottime()
+                slot = await self.governor.slot(tenant, max(deadline - asked, 0), slot)
+            return Permit(tenant, await self._tokens.token(tenant), slot, asked)
+        except (asyncio.CancelledError, TokenError):
+            self._tell_governor(self.governor.give_back(tenant, slot), "slot_not_given_back", tenant)
+            raise
 
     async def read(self, tenant: TenantId, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """A GET without effect, tried again where the reason may pass."""
@@ -202,7 +204,9 @@ class Requests:
         status, headers, content = 0, _NO_HEADERS, b""
         started_at, began = self._clock.now(), boottime()
         if began - permit.due > PUNCTUAL:
-            self._note_lateness(permit, began - permit.due)
+            # A claim's commit and a busy machine take their time after the slot was due. Were the governor not told, a
+            # request that left late would be followed too closely by the one that is due a window after its slot.
+            self._tell_governor(self.governor.left_late(tenant, permit.slot), "lateness_not_noted", tenant)
         try:
             async with self._session.request(
                 method,
@@ -244,21 +248,18 @@ class Requests:
             raise answer.unreadable("the body is not an object")
         return replace(answer, body=document)
 
-    def _note_lateness(self, permit: Permit, seconds: float) -> None:
-        """Has the slot counted from when the request leaves, without holding the request up for that.
+    def _tell_governor(self, telling: Coroutine[Any, Any, None], failure: str, tenant: TenantId) -> None:
+        """Tells it beside what goes on here, and waits for it only at the end; what cannot be told is logged."""
 
-        A claim's commit and a busy machine take their time after the slot was due. Without this, a request that left
-        late would be followed too closely by the one that is due a window after its slot.
-        """
-        noting = asyncio.create_task(self._left_late(permit, seconds))
+        async def tell() -> None:
+            try:
+                await telling
+            except GovernorUnreachable as error:
+                log.warning(failure, tenant=tenant, error=error.reason)
+
+        noting = asyncio.create_task(tell())
         self._noting.add(noting)
         noting.add_done_callback(self._noting.discard)
-
-    async def _left_late(self, permit: Permit, seconds: float) -> None:
-        try:
-            await self.governor.left_late(permit.tenant, permit.slot, seconds)
-        except GovernorUnreachable as error:
-            log.warning("lateness_not_noted", tenant=permit.tenant, seconds=round(seconds, 3), error=error.reason)
 
     async def _told(self, refused: FortnoxError, permit: Permit) -> None:
         """Let every process know what a refusal says of the token or the rate limit.
