@@ -117,7 +117,7 @@ if command == 'throttle' then
   end
   local till = math.max(throttled, now + math.min(argument, LONGEST_PAUSE))
   redis.call('SET', KEYS[3], written(till), 'PX', milliseconds(till - now))
-  -- What is to come keeps its order, and moves no further than it must.
+  -- What is to come keeps its order, and moves no further than it must, so that `room` tells the truth meanwhile.
   local tickets = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
   local booked = {}
   for place = 1, #tickets / 2 do
@@ -187,13 +187,6 @@ if wait > longest then
   return {0, wait}
 end
 if slot ~= held then
-  if held then
-    -- Those behind it cannot go before it either: they keep their places.
-    local behind = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. written(held), '(' .. written(slot))
-    for _, who in ipairs(behind) do
-      put(who, slot)
-    end
-  end
   put(ticket, slot)
   tidy()
 end

@@ -5,11 +5,13 @@ import itertools
 import multiprocessing
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from redis.asyncio import Redis
 
+from avtalsmotor.embedded import EmbeddedServer
 from common.clock import boottime
 from common.fortnox.errors import GovernorUnreachable, NoSlot
 from common.fortnox.governor import Governor, governor_redis, governor_url
@@ -207,6 +209,26 @@ async def test_a_wiped_redis_opens_no_burst(governor: Governor, redis: Redis) ->
 
     assert min(waits) > 4.0
     assert waits[25] > 9.0
+
+
+def test_a_redis_that_was_restarted_remembers_what_was_spent_and_costs_no_wait(tmp_path: Path) -> None:
+    async def spends(redis_url: str) -> None:
+        async with governor_redis(redis_url) as client:
+            governor = Governor(client, "client", window=50)
+            await governor.vouch()
+            await take(governor, 20)
+
+    async def waits(redis_url: str) -> list[float]:
+        async with governor_redis(redis_url) as client:
+            return await take(Governor(client, "client", window=50), 6)
+
+    with EmbeddedServer(tmp_path) as server:
+        asyncio.run(spends(server.url))
+    with EmbeddedServer(tmp_path) as server:
+        later = asyncio.run(waits(server.url))
+
+    assert later[:5] == [0.0] * 5
+    assert later[5] > 20.0
 
 
 async def test_after_a_wipe_also_a_tenant_seen_later_in_the_window_waits_it_out(

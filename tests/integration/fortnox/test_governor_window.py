@@ -53,10 +53,10 @@ SECONDS = st.integers(0, 15_000).map(lambda milliseconds: milliseconds / 1000)
 
 
 @st.composite
-def crowds(draw: st.DrawFn, of: st.SearchStrategy[Caller], most: int = 30) -> list[Caller]:
+def crowds(draw: st.DrawFn, of: st.SearchStrategy[Caller], most: int = 40) -> list[Caller]:
     """Several who come together, alike but for the process that they ask from and a few milliseconds."""
     one = draw(of)
-    count = draw(st.integers(1, most))
+    count = draw(st.integers(5, most))
     return [
         Caller(one.at + place / 1000, place % 3, one.frozen, one.late, one.dies, one.cancelled)
         for place in range(count)
@@ -97,7 +97,7 @@ TROUBLES = st.lists(
 )
 
 fast = settings(
-    max_examples=15,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
@@ -242,6 +242,18 @@ def test_a_clock_put_back_does_not_prolong_a_pause(redis_url: str) -> None:
     on_a_street(redis_url, happens)
 
 
+def test_a_clock_put_back_makes_no_window_wider_than_six_seconds(redis_url: str) -> None:
+    async def happens(street: Street) -> None:
+        await street.turn(7200)
+        for _ in range(15):
+            await street.governors[0].throttle(TENANT, 0)
+            await street.turn(street.now + 1)
+        await street.turn(0)
+        assert await width(street) == 6.0
+
+    on_a_street(redis_url, happens)
+
+
 def test_a_clock_put_back_to_before_redis_began_to_count_costs_a_window(redis_url: str) -> None:
     async def happens(street: Street) -> None:
         await street.turn(3600)
@@ -296,6 +308,29 @@ def test_a_slot_given_back_is_somebody_elses(redis_url: str) -> None:
     on_a_street(redis_url, happens)
 
 
+def test_what_is_given_back_lets_nobody_overtake(redis_url: str) -> None:
+    async def happens(street: Street) -> None:
+        late = Caller(0, late=4.0)
+        waits_for_it, latecomer = Caller(4.6), Caller(4.8)
+        crowd = [*(Caller(0) for _ in range(24)), *(Caller(4.5) for _ in range(22))]
+        await street.watch([late, *crowd, *(Caller(4.5, cancelled=0.2) for _ in range(2)), waits_for_it, latecomer])
+        leaves = {left.caller: left.at for left in street.leaving}
+        assert leaves[latecomer] >= leaves[waits_for_it] >= 4 + WINDOW
+
+    on_a_street(redis_url, happens)
+
+
+def test_room_knows_during_a_pause_who_waits_behind_it(redis_url: str) -> None:
+    async def happens(street: Street) -> None:
+        for _ in range(50):
+            await street.governors[0].slot(TENANT, 60)
+        await street.governors[0].throttle(TENANT, 8.0)
+        assert await street.governors[1].room(TENANT, 8 + WINDOW) == 0
+        assert await street.governors[1].room(TENANT, 8 + 2 * WINDOW) >= 25
+
+    on_a_street(redis_url, happens)
+
+
 def test_one_who_cannot_wait_any_longer_leaves_no_slot_booked(redis_url: str) -> None:
     async def happens(street: Street) -> None:
         await street.watch([Caller(0) for _ in range(25)])
@@ -316,6 +351,25 @@ def test_one_who_was_frozen_for_long_takes_a_new_slot_and_keeps_to_the_window(re
         await street.watch([*crowd, *late, *(Caller(45.2) for _ in range(25))])
         assert len(street.leaving) == 60
         assert most_in_any(STRICT, street.leaving) <= 25
+
+    on_a_street(redis_url, happens)
+
+
+def test_one_who_was_frozen_for_a_little_is_counted_from_when_it_left(redis_url: str) -> None:
+    async def happens(street: Street) -> None:
+        frozen = Caller(0.1, frozen=4.0)
+        await street.watch([*(Caller(0) for _ in range(25)), frozen, *(Caller(0.2) for _ in range(49))])
+        assert len(street.leaving) == 75
+        assert most_in_any(STRICT, street.leaving) <= 25
+
+    on_a_street(redis_url, happens)
+
+
+def test_one_who_was_frozen_when_the_429_came_waits_out_its_pause(redis_url: str) -> None:
+    async def happens(street: Street) -> None:
+        frozen = Caller(0.1, frozen=0.5)
+        await street.watch([*(Caller(0) for _ in range(25)), frozen], [Trouble(5.5, "throttle", 3.0)])
+        assert street.leaving[-1].at >= 8.5
 
     on_a_street(redis_url, happens)
 
