@@ -9,7 +9,7 @@ demo: .venv/.runtime
 	$(BIN)/avtalsmotor demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(PYTEST)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.compiled import share_compiled_statements
+
 _LISTED = (Path(__file__).parent / "SKIPS.md").read_text(encoding="utf-8")
 
 
@@ -32,6 +34,7 @@ class SkipsAreListed:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    share_compiled_statements()
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(SkipsAreListed(), "skips-are-listed")
 

@@ -17,7 +17,7 @@ import redis
 
 from avtalsmotor.embedded import DirectoryInUse, EmbeddedServer, StartFailed, Unavailable, find_running
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 OWNER = """
 import signal, sys, time

@@ -10,7 +10,7 @@ import psutil
 
 from avtalsmotor.processes import Processes
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 IDLE = ("sandbox", "--port", "0")
 """A role that needs nothing else to run."""
 

@@ -50,7 +50,7 @@ from workers.runtime import Runtime
 
 MORNING = datetime(2026, 2, 1, 9, tzinfo=STOCKHOLM)
 
-STOPS_WITHIN = 10.0
+STOPS_WITHIN = 30.0
 """Seconds of real time in which whoever goes on has come to its next gate."""
 
 TRANSACTIONS = ("claim", "settle", "move", "resolve")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from common.ids import TenantId
-from tests.bureau import Bureau
+from tests.bureau import WORKS_WITHIN, Bureau
 from tests.scenarios.companies import BJORK, proven
 from workers import evidence
 from workers.runtime import Runtime
@@ -25,9 +25,9 @@ async def in_doubt(bureau: Bureau) -> Runtime:
 
 async def test_a_look_that_takes_long_is_still_the_only_one(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = await in_doubt(bureau)
-    monkeypatch.setattr(evidence, "HELD_FOR", 0.3)
+    monkeypatch.setattr(evidence, "HELD_FOR", 0.6)
     before = await bureau.calls(BJORK, "/3/invoices")
-    await bureau.sandbox.fault(kind="delay", path="/3/invoices", seconds=1.0, times=1)
+    await bureau.sandbox.fault(kind="delay", path="/3/invoices", seconds=2.0, times=1)
     first = asyncio.create_task(evidence.seek_evidence(worker, TenantId(BJORK)))
     await asyncio.wait({first}, timeout=0.1)
     while not first.done():
@@ -43,14 +43,14 @@ async def test_a_worker_that_died_while_it_looked_keeps_the_others_away_for_seco
     bureau: Bureau, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await in_doubt(bureau)
-    monkeypatch.setattr(evidence, "HELD_FOR", 0.3)
+    monkeypatch.setattr(evidence, "HELD_FOR", 0.6)
     before = await bureau.calls(BJORK, "/3/invoices")
     looking = evidence.only_one(worker, TenantId(BJORK))
     assert await looking.__aenter__()
     for task in asyncio.all_tasks():
         if task.get_coro().__name__ == "_renew":  # type: ignore[union-attr]
             task.cancel()  # it died: nobody renews, nobody gives back
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WORKS_WITHIN):
         while await bureau.calls(BJORK, "/3/invoices") == before:
             await evidence.seek_evidence(worker, TenantId(BJORK))
             await asyncio.sleep(0.02)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from common.ledger import leases
+from common.ledger import leases, tenants
 from common.queue import layout
 from common.rules.states import Status
 from producers.run import Producer
@@ -103,6 +103,9 @@ async def test_a_producer_that_stops_leaves_its_companies_to_the_other_at_once(f
         all_listed = len(await four.billings()) == 4
         return all_listed and (len(first._tenancy.held), len(second._tenancy.held)) == (2, 2)
 
+    async def one_is_alive() -> bool:
+        return await leases.alive(four.ledger) == 1
+
     async def second_has_all() -> bool:
         return len(second._tenancy.held) == 4
 
@@ -110,7 +113,8 @@ async def test_a_producer_that_stops_leaves_its_companies_to_the_other_at_once(f
         await until(shared)
         working.cancel()
         await asyncio.wait({working})
-        assert await leases.alive(four.ledger) == 1
+        assert first._tenancy.name not in {one.leased_by for one in await tenants.every(four.ledger)}
+        await until(one_is_alive)
         await until(second_has_all)
         await until(lambda: is_done(four))
     assert await lists(four) == [1, 1, 1, 1]

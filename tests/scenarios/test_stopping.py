@@ -6,7 +6,7 @@ import random
 import pytest
 
 from producers import feeder, run
-from tests.bureau import Bureau
+from tests.bureau import STOPS_WITHIN, Bureau
 from tests.scenarios.companies import monthly
 
 pytestmark = [
@@ -16,7 +16,7 @@ pytestmark = [
 
 
 async def test_a_producer_told_to_stop_just_as_something_becomes_ready_stops(bureau: Bureau) -> None:
-    resting = asyncio.create_task(bureau.producer._rest(bureau.producer._wake))
+    resting = asyncio.create_task(bureau.producer._rest(bureau.producer._wake, at_most=60.0))
     await asyncio.sleep(0.01)
     bureau.producer._wake.set()
     resting.cancel()
@@ -38,5 +38,5 @@ async def test_a_producer_stops_whenever_it_is_told_to(bureau: Bureau, monkeypat
             working = asyncio.create_task(bureau.producer.run())
             await asyncio.sleep(moments.uniform(0, 0.01))
             working.cancel()
-            done, _ = await asyncio.wait({working}, timeout=5)
+            done, _ = await asyncio.wait({working}, timeout=STOPS_WITHIN)
             assert done, n

@@ -29,7 +29,7 @@ async def renew(ledger: Ledger, producer: str, lease: timedelta = LONG, keep: Co
 
 async def until_dead(ledger: Ledger, producers: int) -> None:
     """Until no more than so many live."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await leases.alive(ledger) > producers:  # noqa: ASYNC110 - it is the database's clock that goes on
             await asyncio.sleep(0.01)
 

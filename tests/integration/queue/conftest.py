@@ -32,7 +32,7 @@ from tests.valkeys import redis_url, valkey_server
 
 __all__ = ["redis_url", "valkey_server"]
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a test gives up waiting for what should take milliseconds, on a busy machine."""
 
 FOR_EVER = timedelta(hours=1)
