@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,9 +30,16 @@ ROLES: Mapping[str, Sequence[str]] = {
 }
 """Each role and the command that runs it; the services of docker-compose.yml have the same names."""
 
+PROGRAM = (sys.executable, "-m", "avtalsmotor")
+
 LONGEST_RESTART_PAUSE = 30.0
 STEADY_AFTER = 60.0
 """Seconds after which a role that was started again counts as steady."""
+
+HURRIED_WITHIN = 3.0
+"""Seconds that the roles have when they are told to stop a second time."""
+
+_LOOK_EVERY = 0.05
 
 
 class StartFailed(Exception):  # noqa: N818 - what happened
@@ -55,10 +63,12 @@ class Processes:
     Parameters:
       environment: what is added to this process' own environment.
       logs: a folder for one log file a role; `None`: they write to this process' stderr.
+      program: what understands the roles' commands.
     """
 
     environment: Mapping[str, str]
     logs: Path | None = None
+    program: Sequence[str] = PROGRAM
     _children: list[_Child] = field(default_factory=list)
 
     def start(self, role: str, command: Sequence[str]) -> None:
@@ -69,7 +79,7 @@ class Processes:
         output = self._output(role)
         try:
             process = subprocess.Popen(  # noqa: S603 - our own program with our own arguments
-                bound_to_parent([sys.executable, "-m", "avtalsmotor", *command]),
+                bound_to_parent([*self.program, *command]),
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -109,17 +119,29 @@ class Processes:
         """The roles that have died more than once: something keeps them from starting."""
         return [child.role for child in self._children if child.failures > 1]
 
-    def stop(self, within: float = 45.0) -> None:
-        """SIGTERM to all, then waits; whoever has not stopped in time is killed."""
+    def stop(self, within: float = 45.0, hurried: threading.Event | None = None) -> None:
+        """SIGTERM to all, then waits; whoever has not stopped in time is killed.
+
+        Parameters:
+          hurried: once it is set, all are told again, and have `HURRIED_WITHIN`.
+        """
+        self._tell()
+        deadline = time.monotonic() + within
+        told_again = False
+        while any(child.process.poll() is None for child in self._children) and time.monotonic() < deadline:
+            if hurried is not None and hurried.is_set() and not told_again:
+                self._tell()
+                told_again = True
+                deadline = min(deadline, time.monotonic() + HURRIED_WITHIN)
+            time.sleep(_LOOK_EVERY)
         for child in self._children:
             if child.process.poll() is None:
-                child.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + within
-        for child in self._children:
-            try:
-                child.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
                 log.info("role_killed", role=child.role, pid=child.process.pid)
                 child.process.kill()
                 child.process.wait()
         self._children.clear()
+
+    def _tell(self) -> None:
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)

@@ -5,6 +5,7 @@ It makes nothing happen by itself: the producer and the workers that it starts d
 
 import asyncio
 import contextlib
+import queue
 import signal
 import sys
 import threading
@@ -20,9 +21,14 @@ from common.settings import Settings
 
 TEND_EVERY = 0.5
 
+STOP_MARGIN = 15.0
+"""Seconds beyond the longest call in which every role has stopped; it is killed then."""
+
 
 def up(settings: Settings) -> int:
-    """Runs until SIGTERM or SIGINT; then every role finishes what it has in hand. Returns the exit status.
+    """Runs until SIGTERM or SIGINT; then every role finishes the calls it has in hand. Returns the exit status.
+
+    Told a second time it ends all roles at once: what they had called is then in doubt, and looked for by the next one.
 
     Raises StartFailed, EmbeddedError or LedgerError when the credentials, Redis or the ledger are not to be had.
     """
@@ -44,7 +50,7 @@ def up(settings: Settings) -> int:
                 tend_redis()
                 roles.tend()
         finally:
-            roles.stop()
+            roles.stop(settings.call_timeout + STOP_MARGIN, stop.hurried)
     return 0
 
 
@@ -83,13 +89,35 @@ async def prepare_ledger(settings: Settings, redis_url: str) -> None:
         await ledger.close()
 
 
+class Stop(threading.Event):
+    """Set when this process is told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hurried = threading.Event()
+        """Set when it is told a second time."""
+
+
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[Stop]:
     """An event that SIGTERM and SIGINT set, instead of ending the process in the middle of something."""
-    stop = threading.Event()
-    before = {signum: signal.signal(signum, lambda *_: stop.set()) for signum in (signal.SIGTERM, signal.SIGINT)}
+    stop = Stop()
+    # An event must not be set in a handler: that may have interrupted the wait for it.
+    heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+
+    def pass_on() -> None:
+        for _ in iter(heard.get, None):
+            (stop.hurried if stop.is_set() else stop).set()
+
+    passing_on = threading.Thread(target=pass_on, name="stopping", daemon=True)
+    passing_on.start()
+    before = {
+        signum: signal.signal(signum, lambda told, _: heard.put(told)) for signum in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
         yield stop
     finally:
         for signum, previous in before.items():
             signal.signal(signum, previous)
+        heard.put(None)
+        passing_on.join()

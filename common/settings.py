@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     rate_window: float = Field(default=5.25, gt=0)
     """The seconds in which at most 25 requests of a company are made: Fortnox' 5 and a margin for the network's jitter
     (design 9). Smaller only against a sandbox whose own window is scaled down."""
+    loop_patience: float = Field(default=20.0, gt=0)
+    """How long a process' event loop may stand still before its watchdog ends it, to be started anew. Longer than
+    anything keeps the loop: the longest is a look-up that waits for SQLite's lock, 10 s. Shorter than a call's lease,
+    and than the 30 s after which the feeder sends again what a worker sits on."""
     clock_shift: float = 0.0
     """Moves the product's clock, for a rehearsal against a sandbox whose clock is moved by as much."""
     log_level: str = "info"

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import math
 import random
-import signal
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
@@ -34,6 +33,8 @@ from common.rules.plan import Verdict
 from common.rules.reasons import REASONS, Reason, Scope, of_refusal
 from common.rules.states import Step
 from common.settings import Settings
+from common.stopping import Stop
+from common.watchdog import Watchdog
 from producers import recipients
 from producers.contracts import poll
 from producers.corrections import see as see_corrections
@@ -61,6 +62,9 @@ PROVE_EVERY = 10.0
 
 LEAVES_WITHIN = 5.0
 """Seconds that a producer which is told to stop has for giving its companies back."""
+
+STOPS_WITHIN = 10.0
+"""Seconds after which it has ended, whatever it still waits for: it makes no calls with an effect."""
 
 RETRY_POLL_AFTER = 10.0
 """Seconds after a tenant's first failed poll; doubled with each further one, up to the poll interval."""
@@ -368,7 +372,7 @@ def words_of(error: Exception) -> dict[str, str]:
 
 
 def produce(settings: Settings, redis_url: str) -> None:
-    """Runs one producer until SIGTERM or SIGINT.
+    """Runs one producer until SIGTERM or SIGINT; told a second time it ends without giving its companies back.
 
     Raises LedgerError, or GovernorUnreachable, before it starts when the ledger or Redis cannot be used; LedgerError
     later, too, when the ledger turns out to be an older copy.
@@ -377,29 +381,33 @@ def produce(settings: Settings, redis_url: str) -> None:
 
 
 async def _produce(settings: Settings, redis_url: str) -> None:
-    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
-    client = connect_async(redis_url)
-    slots = governor_redis(redis_url)
-    fortnox = await Fortnox.open(settings, slots)
-    high_water = HighWater(ledger, slots, settings.data_dir)
-    try:
-        await client.ping()
-        await high_water.check()
-        producing = asyncio.create_task(Producer(settings, ledger, client, fortnox, high_water).run())
-        loop = asyncio.get_running_loop()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, producing.cancel)
+    with Watchdog(asyncio.get_running_loop(), settings.loop_patience):
+        ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
+        client = connect_async(redis_url)
+        slots = governor_redis(redis_url)
+        fortnox = await Fortnox.open(settings, slots)
+        high_water = HighWater(ledger, slots, settings.data_dir)
         try:
-            with contextlib.suppress(asyncio.CancelledError):
-                await producing
-        except ExceptionGroup as failed:
-            unusable = failed.subgroup(LedgerError)
-            if unusable is None:
-                raise
-            raise _first(unusable) from None
-        log.info("producer_stopped")
-    finally:
-        await fortnox.close()
-        await slots.aclose()
-        await client.aclose()
-        await ledger.close()
+            await client.ping()
+            await high_water.check()
+            await _until_told(Producer(settings, ledger, client, fortnox, high_water))
+        finally:
+            await fortnox.close()
+            await slots.aclose()
+            await client.aclose()
+            await ledger.close()
+
+
+async def _until_told(producer: Producer) -> None:
+    loop = asyncio.get_running_loop()
+    producing = asyncio.create_task(producer.run())
+    Stop(STOPS_WITHIN, told=lambda: loop.call_soon_threadsafe(producing.cancel))
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await producing
+    except ExceptionGroup as failed:
+        unusable = failed.subgroup(LedgerError)
+        if unusable is None:
+            raise
+        raise _first(unusable) from None
+    log.info("producer_stopped")

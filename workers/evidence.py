@@ -43,10 +43,14 @@ FINANCE_OPEN_WITHIN = timedelta(hours=24)
 
 
 async def seek_evidence(runtime: Runtime, tenant: TenantId) -> None:
-    """Looks once for everything of the tenant that waits for evidence, unless another worker is just doing that."""
+    """Looks once for everything of the tenant that waits for evidence, unless another worker is just doing that.
+
+    Raises LetGo when the process is told to stop meanwhile: what is found is written down finding by finding.
+    """
     async with only_one(runtime, tenant) as alone:
         if alone:
-            await _seek(runtime, tenant)
+            async with runtime.in_hand.free():
+                await _seek(runtime, tenant)
     await runtime.ring()
 
 

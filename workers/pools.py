@@ -5,25 +5,27 @@ dropped, since the ledger remembers what is not done and the producer feeds it a
 """
 
 import asyncio
+import contextlib
 import os
-import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from types import FrameType
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import TypeVar, cast
 
 import dramatiq
 import structlog
 from dramatiq.asyncio import get_event_loop_thread
 
 from common.ledger.database import LedgerError
-from common.queue.broker import DoorbellBroker, make_broker, start_worker
+from common.queue.broker import DoorbellBroker, GivenBack, make_broker, start_worker
 from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence
 from common.settings import Settings
+from common.stopping import Stop
+from common.watchdog import Watchdog
 from workers.bookkeeping import bookkeep
 from workers.delivery import deliver
 from workers.evidence import seek_evidence
+from workers.in_hand import LetGo
 from workers.invoicing import create_invoice
 from workers.runtime import Runtime, RuntimeOnce
 
@@ -77,22 +79,46 @@ def _declare(
     async def act(payload: dict[str, object]) -> None:
         try:
             await work(await runtime(), kind.read(payload))
+        except LetGo:
+            raise GivenBack from None
         except LedgerError as error:
             give_up(error)
 
-    dramatiq.actor(actor_name=kind.actor, queue_name=kind.queue, broker=broker)(act)
+    dramatiq.actor(actor_name=kind.actor, queue_name=kind.queue, broker=broker, throws=GivenBack)(act)
 
 
-class CloseRuntime(dramatiq.Middleware):
-    """Closes the runtime on its own event loop, when the last message is done and before the loop ends."""
+class EndRuntime(dramatiq.Middleware):
+    """Lets go of what is not claimed when the worker is told to stop, and closes the runtime on its own event loop when
+    the last message is done and before the loop ends."""
 
     def __init__(self, runtime: RuntimeOnce) -> None:
         self._runtime = runtime
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        loop = get_event_loop_thread()
+        if loop is not None:
+            loop.loop.call_soon_threadsafe(self._runtime.in_hand.let_go)
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         loop = get_event_loop_thread()
         if loop is not None:
             loop.run_coroutine(self._runtime.close())
+
+
+class WatchLoop(dramatiq.Middleware):
+    """Has a watchdog over the event loop for as long as the worker works and closes."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._watching = contextlib.ExitStack()
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        loop = get_event_loop_thread()
+        if loop is not None:
+            self._watching.enter_context(Watchdog(loop.loop, self._patience))
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._watching.close()
 
 
 def _log_unusable(error: LedgerError) -> None:
@@ -105,21 +131,30 @@ def start(
     pools: Collection[str],
     threads: int | None = None,
     give_up: GiveUp = _log_unusable,
+    *,
+    middleware: Iterable[dramatiq.Middleware] = (),
 ) -> dramatiq.Worker:
     """Starts working the pools in threads of this process, and returns at once.
 
     Parameters:
       threads: messages at a time, all pools together; `None` for the pools' own numbers.
+      middleware: what else is to know of the worker's beginning and end.
     """
     broker = make_broker(redis_url)
     runtime = RuntimeOnce(settings, redis_url)
-    broker.add_middleware(CloseRuntime(runtime))
+    # Dramatiq ends them in the opposite order.
+    for one in (*middleware, EndRuntime(runtime)):
+        broker.add_middleware(one)
     declare(broker, runtime, give_up)
     return start_worker(broker, queues=pools, threads=threads or sum(THREADS[pool] for pool in pools))
 
 
 def work(settings: Settings, redis_url: str, pools: Collection[str]) -> None:
-    """Works the pools until SIGTERM or SIGINT; then finishes what is in hand and gives back what is not.
+    """Works the pools until SIGTERM or SIGINT; then finishes the calls in hand and gives everything else back.
+
+    That takes a second or two, and as long as the slowest call that has been made (`call_timeout`) where that hangs.
+    Told a second time it ends at once: what was called and not answered then stays claimed until its lease runs out,
+    and is in doubt.
 
     Raises LedgerError or QueueUnreachable before the first message when the ledger or Redis cannot be used. A ledger
     that turns out later to be an older copy ends the process with exit status 1.
@@ -133,16 +168,15 @@ def work(settings: Settings, redis_url: str, pools: Collection[str]) -> None:
         unusable.append(error)
         stop.set()
 
-    def _stop(signum: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    worker = start(settings, redis_url, pools, give_up=_give_up)
+    within = settings.call_timeout + STOP_MARGIN
+    stopping = Stop(within, told=stop.set)
+    worker = start(settings, redis_url, pools, give_up=_give_up, middleware=[WatchLoop(settings.loop_patience)])
+    broker = cast(DoorbellBroker, worker.broker)
+    stopping.leave = broker.leave
     log.info("worker_started", pools=sorted(pools))
     stop.wait()
-    worker.stop(timeout=int((settings.call_timeout + STOP_MARGIN) * 1000))
-    worker.broker.close()
+    worker.stop(timeout=int(within * 1000))
+    broker.close()
     log.info("worker_stopped", pools=sorted(pools))
     # A thread that still tries to tell a Redis which is gone must not keep the process: the ledger has what it did.
     sys.stdout.flush()

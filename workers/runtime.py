@@ -7,7 +7,7 @@ opened by the first message and not at import.
 import asyncio
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from redis.asyncio import Redis
@@ -19,6 +19,7 @@ from common.ledger.database import Ledger, open_ledger
 from common.queue import doorbell
 from common.queue.connections import connect_async
 from common.settings import Settings
+from workers.in_hand import InHand
 
 LONGEST_WAIT = 10.0
 """Seconds; the feeder admits only what waits about two."""
@@ -37,6 +38,7 @@ class Runtime:
     fortnox: Fortnox
     high_water: HighWater
     name: str
+    in_hand: InHand = field(default_factory=InHand)
 
     @property
     def lease(self) -> timedelta:
@@ -58,8 +60,12 @@ class Runtime:
         await doorbell.ring(self.redis, doorbell.READY)
 
     @classmethod
-    async def open(cls, settings: Settings, redis_url: str) -> "Runtime":
-        """Opens all parts. Raises LedgerError when the ledger cannot be used, RedisError when Redis does not answer."""
+    async def open(cls, settings: Settings, redis_url: str, in_hand: InHand | None = None) -> "Runtime":
+        """Opens all parts. Raises LedgerError when the ledger cannot be used, RedisError when Redis does not answer.
+
+        Parameters:
+          in_hand: of the process, where it may be told to stop.
+        """
         ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
         client = connect_async(redis_url)
         slots = governor_redis(redis_url)
@@ -72,7 +78,8 @@ class Runtime:
             await ledger.close()
             raise
         fortnox = await Fortnox.open(settings, slots)
-        return cls(settings, ledger, client, slots, fortnox, high_water, f"{socket.gethostname()}:{os.getpid()}")
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        return cls(settings, ledger, client, slots, fortnox, high_water, name, in_hand or InHand())
 
     async def close(self) -> None:
         await self.fortnox.close()
@@ -88,10 +95,11 @@ class RuntimeOnce:
         self._settings = settings
         self._redis_url = redis_url
         self._opening: asyncio.Task[Runtime] | None = None
+        self.in_hand = InHand()
 
     async def __call__(self) -> Runtime:
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
-            self._opening = asyncio.ensure_future(Runtime.open(self._settings, self._redis_url))
+            self._opening = asyncio.ensure_future(Runtime.open(self._settings, self._redis_url, self.in_hand))
         return await asyncio.shield(self._opening)
 
     async def close(self) -> None:

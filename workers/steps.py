@@ -59,7 +59,8 @@ class Work(Protocol[Value]):
 async def carry_out(runtime: Runtime, work: Work[Value], billing_id: BillingId) -> None:
     """Carries out one step of one billing, or finds that it is not to be done now; both are written in the ledger.
 
-    A duplicate message ends at the first read, before it costs a slot.
+    A duplicate message ends at the first read, before it costs a slot. Raises LetGo when the process is told to stop
+    before the claim.
     """
     billing = await billings.get(runtime.ledger, billing_id)
     if billing is None or billing.step is not work.step or billing.status is not Status.WAITING:
@@ -69,9 +70,10 @@ async def carry_out(runtime: Runtime, work: Work[Value], billing_id: BillingId) 
         tenant=billing.tenant, contract=billing.contract, billing=billing.id, step=work.step.value
     ):
         try:
-            outcome = await work.prepare(runtime, billing)
-            if outcome is None:
-                permit = await runtime.fortnox.permit(billing.tenant, max_wait=runtime.longest_wait)
+            async with runtime.in_hand.free():
+                outcome = await work.prepare(runtime, billing)
+                if outcome is None:
+                    permit = await runtime.fortnox.permit(billing.tenant, max_wait=runtime.longest_wait)
         except errors.NoSlot as full:
             outcome = Again(Reason.THROTTLED, timedelta(seconds=full.wait), failed=False)
         except (errors.FortnoxError, errors.NotSent) as error:

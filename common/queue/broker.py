@@ -18,7 +18,7 @@ import structlog
 from dramatiq import Worker
 from dramatiq.broker import Broker, Consumer, MessageProxy
 from dramatiq.brokers.redis import MAINTENANCE_SCALE, RedisBroker
-from dramatiq.common import compute_backoff, current_millis
+from dramatiq.common import compute_backoff, current_millis, iter_queue
 from dramatiq.errors import ConnectionClosed, DecodeError
 from dramatiq.middleware import AsyncIO, Middleware, TimeLimit
 from redis.client import PubSub
@@ -37,6 +37,8 @@ what is cancelled during a call is in doubt."""
 _TAKE_BACK_EVERY = 15.0
 _RECONNECT_DELAY = 0.5
 _LISTEN_FOR = 0.25
+_PAUSE_WHILE_STOPPING = 100
+"""Milliseconds; whoever stops the worker waits for its consumers."""
 
 _log = structlog.get_logger()
 
@@ -64,7 +66,7 @@ def make_broker(url: str, *, heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT) -
 def start_worker(broker: "DoorbellBroker", *, queues: Collection[str], threads: int) -> Worker:
     """Start the process' one worker, on declared queues. Stop it with `.stop(timeout=milliseconds)`.
 
-    `stop` finishes what is in hand and puts back what is not begun.
+    `stop` puts back what is not begun, and then finishes what is.
 
     Parameters:
       threads: how many messages are worked on at a time, all queues together; also the most that a queue's consumer
@@ -77,6 +79,13 @@ def start_worker(broker: "DoorbellBroker", *, queues: Collection[str], threads: 
     return worker
 
 
+class GivenBack(Exception):  # noqa: N818 - what happened
+    """Raised by an actor of a worker that is told to stop: its message goes back on its queue, for another to begin.
+
+    While the worker runs on it would come round again at once. Name it in the actor's `throws`.
+    """
+
+
 class DoorbellBroker(RedisBroker):
     """A `RedisBroker` whose workers are woken by pub/sub and hold on to nothing by mistake.
 
@@ -84,7 +93,8 @@ class DoorbellBroker(RedisBroker):
     - A body that cannot be read goes to the dead letters alone.
     - Any trouble with Redis, time-outs included, counts as a lost connection: the consumer starts again.
     - What Redis believes to be in this process' hands and is not, goes back on its queue.
-    - A message whose actor raises goes to the dead letters.
+    - A message whose actor raises goes to the dead letters; one that is given back, on its queue.
+    - A worker that is told to stop puts back at once what it has not begun.
 
     Parameters: those of `RedisBroker`. Use `make_broker`.
     """
@@ -96,6 +106,8 @@ class DoorbellBroker(RedisBroker):
         self.in_hand: defaultdict[str, set[str]] = defaultdict(set)
         """By queue, the Redis ids that this process has fetched and not settled. It outlives a consumer, because
         Dramatiq makes a new one after each lost connection while threads go on with what the old one had fetched."""
+        self.given_back: set[str] = set()
+        """The Redis ids of messages in hand whose actors have given them back."""
         self.stopping = False
         """Set while the worker finishes what is in hand: what it fetched now would only wait, and go back."""
         self.add_middleware(_Listener(self))
@@ -139,7 +151,9 @@ class DoorbellBroker(RedisBroker):
 
     def leave(self) -> None:
         """Show that this process is about to end: the next maintenance takes it for dead."""
-        self.client.zadd(layout.heartbeats(self.namespace), {self.broker_id: 0})
+        # Where Redis is away, what this process holds comes back when its heartbeat is missed.
+        with contextlib.suppress(redis.RedisError):
+            self.client.zadd(layout.heartbeats(self.namespace), {self.broker_id: 0})
 
 
 class _DoorbellConsumer(Consumer):
@@ -163,15 +177,23 @@ class _DoorbellConsumer(Consumer):
             self._bell.clear()
             with _lost_connection():
                 self._look()
+        if self._broker.stopping:
+            self.close()
         if self._fetched:
             self._misses = 0
             return MessageProxy(self._fetched.popleft())
-        self._misses, pause = compute_backoff(self._misses, max_backoff=self._longest_pause)
+        longest = _PAUSE_WHILE_STOPPING if self._broker.stopping else self._longest_pause
+        self._misses, pause = compute_backoff(self._misses, max_backoff=longest)
         self._bell.wait(pause / 1000)
         return None
 
     def ack(self, message: MessageProxy) -> None:
-        self._settle(self._broker.do_ack, message)
+        if _redis_id(message) in self._broker.given_back:
+            self._settle(self._broker.do_requeue, message)
+            self._broker.given_back.discard(_redis_id(message))
+            self._broker.ring(self._queue)
+        else:
+            self._settle(self._broker.do_ack, message)
 
     def nack(self, message: MessageProxy) -> None:
         self._settle(self._broker.do_nack, message)
@@ -193,8 +215,15 @@ class _DoorbellConsumer(Consumer):
 
     def _settle(self, command: Callable[[str, str], object], message: MessageProxy) -> None:
         # Dramatiq calls again after a lost connection, so the message stays in hand until Redis has confirmed.
-        with _lost_connection():
-            command(self._queue, _redis_id(message))
+        try:
+            with _lost_connection():
+                command(self._queue, _redis_id(message))
+        except ConnectionClosed as error:
+            if not self._broker.stopping:
+                raise
+            # Nothing waits for that: it comes back to somebody who reads in the ledger what became of it.
+            _log.warning("message_not_settled", queue=self._queue, error=str(error))
+            return
         self._in_hand.discard(_redis_id(message))
         # There is room for another: look now, not at the next poll.
         self._bell.set()
@@ -262,12 +291,20 @@ class _DoorbellConsumer(Consumer):
 
 
 class _DeadLetters(Middleware):
-    """Rejects a message whose actor raised. Without `Retries` nobody else does: Dramatiq would acknowledge it."""
+    """Rejects a message whose actor raised, unless it is given back. Without `Retries` nobody else does: Dramatiq would
+    acknowledge it."""
+
+    @property
+    def actor_options(self) -> set[str]:
+        """What Dramatiq itself reads: exceptions that are logged in a line."""
+        return {"throws"}
 
     def after_process_message(
         self, broker: Broker, message: MessageProxy, *, result: object = None, exception: BaseException | None = None
     ) -> None:
-        if exception is not None:
+        if isinstance(exception, GivenBack):
+            cast(DoorbellBroker, broker).given_back.add(_redis_id(message))
+        elif exception is not None:
             message.fail()
 
 
@@ -285,11 +322,14 @@ class _Listener(Middleware):
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         self._broker.stopping = True
+        # Dramatiq would put back what nobody has begun when the last call in hand is done.
+        for thread in worker.workers:
+            thread.stop()
+        _put_back_unbegun(worker)
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         # Not among the living any more: what it has left over, if anything, is anybody's at once.
-        with contextlib.suppress(redis.RedisError):
-            self._broker.leave()
+        self._broker.leave()
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
@@ -318,6 +358,17 @@ class _Listener(Middleware):
                 queue = heard["data"].decode(errors="replace")
                 if queue in bells:
                     bells[queue].set()
+
+
+def _put_back_unbegun(worker: Worker) -> None:
+    unbegun: defaultdict[str, list[MessageProxy]] = defaultdict(list)
+    for item in iter_queue(worker.work_queue):  # type: ignore[no-untyped-call]
+        unbegun[item.message.queue_name].append(item.message)
+    for queue, messages in unbegun.items():
+        try:
+            worker.consumers[queue].requeue_messages(messages)
+        except ConnectionClosed as error:
+            _log.warning("messages_not_put_back", queue=queue, messages=len(messages), error=str(error))
 
 
 @contextlib.contextmanager

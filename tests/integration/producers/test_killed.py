@@ -1,14 +1,10 @@
 """Roles as processes of their own that are killed or frozen at work: others take over, and nothing is done twice."""
 
-import asyncio
 import itertools
-import os
 import signal
-import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,17 +17,17 @@ from common.ledger import billings, policies, tenants
 from common.ledger.database import Ledger, open_ledger
 from common.rules.policy import PolicyChoice
 from common.rules.states import Status
-from sandbox.books import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, By
+from sandbox.books import By
 from tests.databases import database_url, postgresql_url
+from tests.roles import environment as common_environment
+from tests.roles import environment_for, roles, until
 from tests.sandboxes import Sandbox, sandbox
 
-__all__ = ["database_url", "postgresql_url", "sandbox"]
+__all__ = ["common_environment", "database_url", "postgresql_url", "sandbox"]
 
 COMPANIES = range(600_001, 600_007)
 LEASE = 4.0
 INTERVAL = 3.0
-WITHIN = 60.0
-"""What a killed worker had in hand goes on within so many seconds."""
 
 
 @pytest.fixture
@@ -42,48 +38,8 @@ async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-def environment(sandbox: Sandbox, database_url: str, redis_url: str, tmp_path: Path) -> Mapping[str, str]:
-    settings = {
-        "FORTNOX_API_URL": sandbox.url,
-        "FORTNOX_AUTH_URL": f"{sandbox.url}/oauth-v1",
-        "FORTNOX_CLIENT_ID": DEFAULT_CLIENT_ID,
-        "FORTNOX_CLIENT_SECRET": DEFAULT_CLIENT_SECRET,
-        "REDIS_URL": redis_url,
-        "DATABASE_URL": database_url,
-        "DATA_DIR": str(tmp_path / "data"),
-        "POLL_INTERVAL": repr(INTERVAL),
-        "PRODUCER_LEASE": repr(LEASE),
-        "RATE_WINDOW": "0.1",
-        # The morning's proof lists the contracts, too.
-        "RECONCILE_FROM": "23:59:59",
-    }
-    return {**os.environ, **{f"AVTALSMOTOR_{name}": value for name, value in settings.items()}}
-
-
-@asynccontextmanager
-async def roles(
-    environment: Mapping[str, str], *commands: tuple[str, ...]
-) -> AsyncIterator[list[asyncio.subprocess.Process]]:
-    """Each command as a process, ended afterwards whatever it does."""
-    started = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "avtalsmotor", *words, env=environment, cwd=Path(__file__).parents[3]
-        )
-        for words in commands
-    ]
-    try:
-        yield started
-    finally:
-        for process in started:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-
-
-async def until(reached: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(WITHIN):
-        while not await reached():  # noqa: ASYNC110 - it is reached in other processes
-            await asyncio.sleep(0.05)
+def environment(common_environment: Mapping[str, str]) -> Mapping[str, str]:
+    return environment_for(common_environment, POLL_INTERVAL=repr(INTERVAL), PRODUCER_LEASE=repr(LEASE))
 
 
 async def listings(sandbox: Sandbox) -> Mapping[int, list[float]]:
@@ -128,7 +84,7 @@ async def test_the_companies_of_a_producer_that_falls_silent_are_the_others_and_
         listed = len((await listings(sandbox))[company])
         await until(lambda: listed_again(company, listed + 1))
         await until(lambda: is_noted(ledger, company))
-        first.send_signal(blow)
+        first.process.send_signal(blow)
         struck = time.monotonic()
         await until(one_has_all)
         assert time.monotonic() - struck < 10
@@ -136,7 +92,7 @@ async def test_the_companies_of_a_producer_that_falls_silent_are_the_others_and_
             listed = len((await listings(sandbox))[tenant])
             await until(partial(listed_again, tenant, listed + 2))
         if blow is signal.SIGSTOP:
-            first.send_signal(signal.SIGCONT)
+            first.process.send_signal(signal.SIGCONT)
             await until(shared)
             for tenant in two:
                 listed = len((await listings(sandbox))[tenant])
@@ -179,7 +135,7 @@ async def test_what_a_killed_worker_had_fetched_and_not_called_goes_on_within_a_
 
     async with roles(stale, ("produce",), ("work", "all")) as (_, worker):
         await until(all_in_hand)
-        worker.kill()
+        worker.process.kill()
         async with roles(stale, ("work", "all")):
             await until(all_made)
     for tenant in COMPANIES:
