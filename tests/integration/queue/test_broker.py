@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
+import statistics
 import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -15,13 +17,19 @@ from dramatiq.brokers.redis import RedisBroker
 
 from common.ids import BillingId, TenantId
 from common.queue import layout
-from common.queue.broker import DoorbellBroker
+from common.queue.broker import DoorbellBroker, GivenBack
 from common.queue.depth import depths
 from common.queue.messages import Bookkeep, CreateInvoice
 from common.queue.outbox import enqueue
 from tests.integration.queue.conftest import FOR_EVER, PATIENCE, Desk, Desks, Valkey, Wire, body, eventually
 
 TEN_MINUTES = 600_000
+
+WORKER_TIMEOUT = 1000
+"""Milliseconds: Dramatiq's default, which `short_pauses` shortens."""
+
+LATE = 5.0
+"""Seconds that a machine which is busy with other things may add."""
 
 
 def create(number: int) -> CreateInvoice:
@@ -69,6 +77,20 @@ async def test_an_idle_worker_starts_on_the_doorbell_without_waiting_for_its_pol
     assert await sleeper.next() == create(1)
 
 
+async def test_an_idle_worker_starts_within_milliseconds(client: redis.asyncio.Redis, sleeper: Desk) -> None:
+    sleeper.actor(CreateInvoice)
+    sleeper.start()
+    took = []
+    for number in range(11):
+        await fall_asleep(sleeper)
+        began = time.monotonic()
+        await enqueue(client, [create(number)])
+        await sleeper.next()
+        took.append(time.monotonic() - began)
+    # The stock broker's median is 0.2 to 0.4 s on an idle machine (engine study, 1.5); this one's is 2 ms.
+    assert statistics.median(took) < 0.1, took
+
+
 async def test_what_was_rung_while_nobody_listened_is_found_as_soon_as_somebody_listens_again(
     client: redis.asyncio.Redis, sleeper: Desk
 ) -> None:
@@ -103,16 +125,28 @@ async def test_a_thread_that_has_become_free_gets_the_next_message_without_waiti
     assert await sleeper.next() == create(2)
 
 
-async def test_a_message_that_nobody_rang_for_is_found_by_polling(url: str, desks: Desks) -> None:
+async def test_a_message_that_nobody_rang_for_is_found_by_polling_within_a_second(
+    url: str, desks: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = dramatiq.Worker.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "worker_timeout", WORKER_TIMEOUT)
     desk = desks(url)
     desk.actor(CreateInvoice)
     desk.start()
+    thread = desk.worker.consumers[CreateInvoice.queue] if desk.worker is not None else None
+    await eventually(lambda: thread is not None and thread.consumer is not None)
+    consumer: Any = thread.consumer if thread is not None else None
+    consumer._misses = 30
+    await eventually(lambda: consumer._misses > 30)
     stock = RedisBroker(url=url, middleware=[])  # type: ignore[no-untyped-call]
     stock.enqueue(
         dramatiq.Message(CreateInvoice.queue, CreateInvoice.actor, (create(1).payload(),), kwargs={}, options={})
     )
     stock.client.close()
+    sent = time.monotonic()
     assert await desk.next() == create(1)
+    assert time.monotonic() - sent < 1.0 + LATE
 
 
 async def test_a_worker_fetches_no_more_than_its_threads_can_begin(
@@ -399,14 +433,40 @@ async def test_what_a_stopping_worker_has_not_begun_goes_back_on_its_queue(
     begun = await desk.next()
     await eventually(lambda: all(desk.broker.in_hand[message.queue] for message in sent))
     stopping = asyncio.create_task(asyncio.to_thread(worker.stop, timeout=int(PATIENCE * 1000)))
-    await eventually(lambda: all(not thread.running for thread in worker.workers))
+    (unbegun,) = [message.queue for message in sent if message != begun]
+    # At once: not when what is in hand is done.
+    await eventually(lambda: desk.broker.client.llen(layout.waiting(unbegun)) == 1)
     desk.may_end.set()
     await stopping
     desk.worker = None
     left = {depth.queue: (depth.ready, depth.in_flight) for depth in await depths(client)}
-    (unbegun,) = [message.queue for message in sent if message != begun]
     assert left[begun.queue] == (0, 0)
     assert left[unbegun] == (1, 0)
+
+
+async def test_a_message_that_its_actor_gives_back_is_another_workers_at_once(
+    client: redis.asyncio.Redis, url: str, desks: Desks, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = desks(url, FOR_EVER)
+
+    @dramatiq.actor(broker=desk.broker, actor_name=Bookkeep.actor, queue_name=Bookkeep.queue, throws=GivenBack)
+    async def bookkeep(payload: dict[str, int]) -> None:
+        desk.received.put(payload)
+        await asyncio.to_thread(desk.may_end.wait)
+        raise GivenBack
+
+    desk.may_end.clear()
+    worker = desk.start()
+    await enqueue(client, [Bookkeep(billing=BillingId(1), tenant=TenantId(1))])
+    await desk.next()
+    stopping = asyncio.create_task(asyncio.to_thread(worker.stop, timeout=int(PATIENCE * 1000)))
+    await eventually(lambda: desk.broker.stopping)
+    desk.may_end.set()
+    await stopping
+    desk.worker = None
+    (bookkeeping,) = await depths(client, [Bookkeep.queue])
+    assert (bookkeeping.ready, bookkeeping.in_flight, bookkeeping.dead) == (1, 0, 0)
+    assert "Traceback" not in caplog.text
 
 
 async def test_a_consumer_that_is_closed_puts_back_what_nobody_has_begun(
