@@ -5,8 +5,6 @@ It makes nothing happen by itself: the producer and the workers that it starts d
 
 import asyncio
 import contextlib
-import queue
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +16,7 @@ from common.high_water import HighWater
 from common.ledger.database import open_ledger
 from common.queue.connections import connect_async
 from common.settings import Settings
+from common.stopping import StopSignals
 
 TEND_EVERY = 0.5
 
@@ -102,22 +101,16 @@ class Stop(threading.Event):
 def stop_on_signals() -> Iterator[Stop]:
     """An event that SIGTERM and SIGINT set, instead of ending the process in the middle of something."""
     stop = Stop()
-    # An event must not be set in a handler: that may have interrupted the wait for it.
-    heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    signals = StopSignals()
 
     def pass_on() -> None:
-        for _ in iter(heard.get, None):
+        while signals.wait():
             (stop.hurried if stop.is_set() else stop).set()
 
     passing_on = threading.Thread(target=pass_on, name="stopping", daemon=True)
     passing_on.start()
-    before = {
-        signum: signal.signal(signum, lambda told, _: heard.put(told)) for signum in (signal.SIGTERM, signal.SIGINT)
-    }
     try:
         yield stop
     finally:
-        for signum, previous in before.items():
-            signal.signal(signum, previous)
-        heard.put(None)
+        signals.close()
         passing_on.join()

@@ -5,19 +5,53 @@ safe as a kill, since the ledger has what was called and not answered, but other
 """
 
 import os
-import queue
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from types import FrameType
 
 import structlog
 
+_STOP = (signal.SIGTERM, signal.SIGINT)
+
 _log = structlog.get_logger()
 
 
+class StopSignals:
+    """Hears SIGTERM and SIGINT for another thread than the main one. Make it, and close it, in the main thread.
+
+    A Python handler runs when the main thread next wakes, and two signals in quick succession the kernel may give to
+    another thread: a main thread that waits for something would sleep on. The C handler writes a byte at once.
+    """
+
+    def __init__(self) -> None:
+        self._ear, self._mouth = socket.socketpair()
+        self._mouth.setblocking(False)
+        self._before = {signum: signal.signal(signum, _pass) for signum in _STOP}
+        self._wakeup_before = signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Waits for the next signal. False: none came within that time, or they are not heard any longer."""
+        self._ear.settimeout(seconds)
+        try:
+            while heard := self._ear.recv(1):
+                if heard[0] in _STOP:
+                    return True
+        except TimeoutError:
+            pass
+        return False
+
+    def close(self) -> None:
+        """The signals do again what they did before; a `wait` ends."""
+        signal.set_wakeup_fd(self._wakeup_before)
+        for signum, before in self._before.items():
+            signal.signal(signum, before)
+        self._mouth.close()
+
+
 class Stop:
-    """The two signals of one process. Make it in the main thread; from then on it hears them.
+    """What the two signals do to a role. Make it in the main thread; from then on the process hears them.
 
     Parameters:
       within: seconds from the first signal after which the process ends all the same.
@@ -29,25 +63,20 @@ class Stop:
         """What is still to be done before an early end, within a moment."""
         self._within = within
         self._told = told
-        # Of all that tells another thread something, this alone may be used in a handler, which may interrupt itself.
-        self._heard: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._signals = StopSignals()
         threading.Thread(target=self._see_to_it, name="stopping", daemon=True).start()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, self._hear)
-
-    def _hear(self, signum: int, frame: FrameType | None) -> None:
-        self._heard.put(signum)
 
     def _see_to_it(self) -> None:
-        self._heard.get()
+        self._signals.wait()
         self._told()
+        hurried = self._signals.wait(self._within)
         try:
-            self._heard.get(timeout=self._within)
-            why = "told twice"
-        except queue.Empty:
-            why = f"not done within {self._within:g} s"
-        try:
+            why = "told twice" if hurried else f"not done within {self._within:g} s"
             _log.warning("ended_with_work_in_hand", because=why)
             self.leave()
         finally:
             os._exit(0)
+
+
+def _pass(signum: int, frame: FrameType | None) -> None:
+    """Without a handler there is no byte either."""

@@ -110,7 +110,7 @@ async def test_messages_of_a_killed_worker_are_another_ones_when_its_heartbeat_i
     await company(ledger, sandbox, BJORK)
     await sandbox.fault(kind="delay", method="GET", path="/3/contracts/*", seconds=60.0, times=1)
     # The contract is read by itself before it is called, and the first reader waits.
-    stale = environment_for(environment, FRESH_SECONDS="0.3", POLL_INTERVAL="600")
+    stale = environment_for(environment, FRESH_SECONDS="0.01", POLL_INTERVAL="600")
 
     async def is_read() -> bool:
         return bool(await sandbox.requests("path=/3/contracts/*&method=GET"))

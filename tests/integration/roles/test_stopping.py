@@ -121,7 +121,7 @@ async def test_what_a_worker_has_fetched_and_not_claimed_is_back_on_its_queue_be
     for tenant in others:
         await sandbox.fault(kind="delay", method="GET", path="/3/contracts/*", seconds=60.0, tenant=tenant, times=1)
     # Every contract is read by itself before it is called.
-    stale = environment_for(environment, FRESH_SECONDS="0.3", POLL_INTERVAL="600")
+    stale = environment_for(environment, FRESH_SECONDS="0.01", POLL_INTERVAL="600")
 
     async def all_in_hand() -> bool:
         reading = await sandbox.requests("path=/3/contracts/*&method=GET")
