@@ -47,6 +47,7 @@ from sandbox import person
 from sandbox.books import By, Company, Invoice
 from tests.sandboxes import Sandbox
 from workers.pools import start
+from workers.runtime import Runtime
 
 WINDOW = 0.1
 """Seconds in which the scaled-down sandbox takes 25 requests of a company: a year of scenarios must not take a year."""
@@ -306,10 +307,16 @@ class Bureau:
         self.producer = Producer(self.settings, self.ledger, self.redis, self.fortnox, self.high_water)
         self._start_workers()
 
+    async def another_worker(self) -> Runtime:
+        """What a worker works with, for a scenario that plays one beside the others; it closes it."""
+        return await Runtime.open(self.settings, self._redis_url())
+
     def _start_workers(self) -> None:
-        redis_url = self.settings.redis_url
-        assert redis_url is not None
-        self._worker = start(self.settings, redis_url.get_secret_value(), tuple(POOLS), threads=16)
+        self._worker = start(self.settings, self._redis_url(), tuple(POOLS), threads=16)
+
+    def _redis_url(self) -> str:
+        assert self.settings.redis_url is not None
+        return self.settings.redis_url.get_secret_value()
 
     async def stop(self) -> None:
         """Stops them; what is in hand is finished."""

@@ -178,9 +178,7 @@ async def _undecided(
     ledger: Ledger, billing_id: BillingId, step: Step | None = None
 ) -> tuple[Billing, Sequence[Attempt]]:
     """The billing with the calls of its step, one of which is to be decided about."""
-    billing = await billings.get(ledger, billing_id)
-    if billing is None:
-        raise NotPossible(f"Billing {billing_id} does not exist. List them: avtalsmotor billings list")
+    billing = await billings.known(ledger, billing_id)
     attempts = [one for one in await billings.attempts(ledger, billing.id) if one.step is billing.step]
     parked = billing.status is Status.PARKED and billing.reason in DECIDABLE
     if not attempts or not (billing.status in UNRESOLVED or parked):

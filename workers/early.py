@@ -17,7 +17,6 @@ from common.ledger.billings import NotPossible
 from common.ledger.database import Ledger
 from common.ledger.records import Billing, Invoice
 from common.rules.periods import follows
-from common.rules.reasons import Reason
 from common.rules.states import Status
 from workers.freshness import read_contract, read_invoice
 from workers.verification import is_live
@@ -32,7 +31,8 @@ async def keep(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by: str)
       NotPossible: it is not an early one, or the invoice does not stand or can no longer be dated.
       FortnoxError, NotSent: Fortnox could not be asked, or refused.
     """
-    billing, number = await _early(ledger, billing_id)
+    billing = await billings.known(ledger, billing_id)
+    number = billings.made_early(billing)
     invoice = await read_invoice(ledger, fortnox, billing.tenant, number)
     if not is_live(invoice):
         raise NotPossible(
@@ -68,7 +68,8 @@ async def cancel(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by: st
 
     Raises: as `keep`; the contract stays paused then, since nobody knows how far it has come.
     """
-    billing, number = await _early(ledger, billing_id)
+    billing = await billings.known(ledger, billing_id)
+    number = billings.made_early(billing)
     why = f"invoice {number}, made too early, is being cancelled"
     await pauses.pause(ledger, "contract", tenant=billing.tenant, contract=billing.contract, by=by, why=why)
     await _nothing_later(ledger, billing)
@@ -82,18 +83,6 @@ async def cancel(ledger: Ledger, fortnox: Fortnox, billing_id: BillingId, by: st
         await pauses.resume(ledger, "contract", tenant=billing.tenant, contract=billing.contract, by=by)
     log.info("early_invoice_cancelled", tenant=billing.tenant, billing=billing.id, invoice=number)
     return voided
-
-
-async def _early(ledger: Ledger, billing_id: BillingId) -> tuple[Billing, InvoiceNumber]:
-    billing = await billings.get(ledger, billing_id)
-    if billing is None:
-        raise NotPossible(f"Billing {billing_id} does not exist. List them: avtalsmotor billings list")
-    if billing.status is not Status.PARKED or billing.reason is not Reason.EARLY or billing.invoice is None:
-        raise NotPossible(
-            f"Billing {billing_id} has no invoice that was made too early, so there is none to keep or cancel. "
-            f"See what it needs: avtalsmotor billings show {billing_id}"
-        )
-    return billing, billing.invoice
 
 
 def _due_date(invoice: Invoice, day: date) -> date | None:

@@ -19,7 +19,7 @@ from common.ledger.billing_rows import (
     seekers,
 )
 from common.ledger.billing_rows import attempts_of as attempts
-from common.ledger.by_person import NotPossible, approve, cancelled_early, keep, retry, skip
+from common.ledger.by_person import NotPossible, approve, cancelled_early, keep, known, made_early, retry, skip
 from common.ledger.claims import claim
 from common.ledger.outcomes import (
     Again,
@@ -65,6 +65,8 @@ __all__ = [
     "get",
     "give_back",
     "keep",
+    "known",
+    "made_early",
     "move",
     "next_ready",
     "outrun",

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from common.clock import STOCKHOLM
-from common.ids import BillingId
+from common.ids import BillingId, InvoiceNumber
 from common.ledger import blocks, invoices
 from common.ledger.billing_changes import change, policy_in_force, read_locked
-from common.ledger.billing_rows import billing_of
+from common.ledger.billing_rows import billing_of, get
 from common.ledger.database import Ledger, instant_of
 from common.ledger.records import Billing, Invoice
 from common.ledger.transitions import approved, onward, waiting_again
@@ -111,6 +111,32 @@ async def skip(ledger: Ledger, billing: BillingId, by: str, why: str) -> Billing
     return await ledger.transact(work)
 
 
+async def known(ledger: Ledger, billing: BillingId) -> Billing:
+    """The billing that a person speaks of.
+
+    Raises:
+      NotPossible: there is none.
+    """
+    found = await get(ledger, billing)
+    if found is None:
+        raise _unknown(billing)
+    return found
+
+
+def made_early(billing: Billing) -> InvoiceNumber:
+    """The invoice that was made too early, to be kept or cancelled.
+
+    Raises:
+      NotPossible: the billing is not parked for having one.
+    """
+    if billing.status is not Status.PARKED or billing.reason is not Reason.EARLY or billing.invoice is None:
+        raise NotPossible(
+            f"Billing {billing.id} has no invoice that was made too early, so there is none to keep or cancel. "
+            f"See what it needs: avtalsmotor billings show {billing.id}"
+        )
+    return billing.invoice
+
+
 async def keep(ledger: Ledger, billing: BillingId, invoice: Invoice, by: str) -> Billing:
     """A person keeps an invoice that was made too early: PARKED -> the steps that are left, from its due day on.
 
@@ -123,7 +149,7 @@ async def keep(ledger: Ledger, billing: BillingId, invoice: Invoice, by: str) ->
 
     def work(connection: Connection) -> Billing:
         row, current = _for_person(connection, ledger, billing)
-        _must_be_early(current, "kept")
+        made_early(current)
         now = instant_of(row.now)
         made = replace(current, step=Step.CREATE, made_total=invoice.total, made_rows=invoice.rows_digest)
         landing = onward(made, policy_in_force(row, current), now, invoice=invoice)
@@ -148,7 +174,7 @@ async def cancelled_early(ledger: Ledger, billing: BillingId, by: str) -> Billin
 
     def work(connection: Connection) -> Billing:
         row, current = _for_person(connection, ledger, billing)
-        _must_be_early(current, "cancelled")
+        made_early(current)
         landing = replace(
             waiting_again(current),
             status=Status.VOIDED,
@@ -166,14 +192,6 @@ def _due(billing: Billing) -> datetime:
     return datetime.combine(billing.due_on, time.min, STOCKHOLM).astimezone(UTC)
 
 
-def _must_be_early(billing: Billing, what: str) -> None:
-    if billing.status is not Status.PARKED or billing.reason is not Reason.EARLY:
-        raise NotPossible(
-            f"Billing {billing.id} cannot be {what}: it is {billing.status.value.replace('_', ' ')}, and only one "
-            f"whose invoice was made too early can be. See what it needs: avtalsmotor billings show {billing.id}"
-        )
-
-
 def _early(billing: BillingId, what: str) -> str:
     return (
         f"Billing {billing} cannot be {what}: its invoice was made too early. Keep it for its due day: avtalsmotor "
@@ -184,5 +202,9 @@ def _early(billing: BillingId, what: str) -> str:
 def _for_person(connection: Connection, ledger: Ledger, billing: BillingId) -> tuple[Row[Any], Billing]:
     row = read_locked(connection, ledger, billing)
     if row is None:
-        raise NotPossible(f"Billing {billing} does not exist. List them: avtalsmotor billings list")
+        raise _unknown(billing)
     return row, billing_of(row)
+
+
+def _unknown(billing: BillingId) -> NotPossible:
+    return NotPossible(f"Billing {billing} does not exist. List them: avtalsmotor billings list")

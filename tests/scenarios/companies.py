@@ -47,3 +47,12 @@ async def proven(bureau: Bureau, contracts: int, tenant: int = BJORK, **choices:
     bureau.at("2026-01-01 09:00")
     await bureau.work()
     bureau.at("2026-02-01 09:00")
+
+
+async def unanswered(
+    bureau: Bureau, contracts: int = 1, step: str = "contracts/1/createinvoice", **choices: Any
+) -> None:
+    """The same company in February: a call of contract 1 went unanswered and left no trace; it has been looked for."""
+    await proven(bureau, contracts, **choices)
+    await bureau.sandbox.fault(kind="cut", path=f"/3/{step}", times=1)
+    await bureau.work(until=bureau.looked_for)

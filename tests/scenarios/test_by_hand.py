@@ -9,7 +9,7 @@ from common.ledger import audit
 from common.ledger.billings import NotPossible
 from common.rules.states import Status
 from tests.bureau import Bureau, lines
-from tests.scenarios.companies import BJORK, proven
+from tests.scenarios.companies import BJORK, proven, unanswered
 from workers import by_hand
 
 FEBRUARY = "1 2026-02-01..2026-02-28"
@@ -17,9 +17,7 @@ FEBRUARY = "1 2026-02-01..2026-02-28"
 
 async def in_doubt(bureau: Bureau, step: str = "contracts/1/createinvoice") -> BillingId:
     """February's billing of contract 1, whose call went unanswered and left no trace; it has been looked for."""
-    await proven(bureau, 1)
-    await bureau.sandbox.fault(kind="cut", path=f"/3/{step}", times=1)
-    await bureau.work(until=bureau.looked_for)
+    await unanswered(bureau, 1, step)
     billing = await bureau.billing(BJORK, 1)
     assert billing.status is Status.IN_DOUBT
     return billing.id

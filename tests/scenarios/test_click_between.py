@@ -16,7 +16,7 @@ from common.rules.reasons import Reason
 from common.rules.states import Step
 from tests.bureau import Bureau, bureau_for, lines
 from tests.sandboxes import Sandbox
-from tests.scenarios.companies import BJORK, CUSTOMER, february, monthly, proven
+from tests.scenarios.companies import BJORK, CUSTOMER, february, monthly, proven, unanswered
 from workers import by_hand, early
 
 BOTH = """
@@ -249,9 +249,7 @@ async def test_an_early_invoice_of_a_contract_without_further_steps_is_done_once
 async def test_a_call_that_acts_when_a_handmade_invoice_was_long_taken_for_its_own_is_caught_by_the_next_listing(
     bureau: Bureau, is_restored: bool
 ) -> None:
-    await proven(bureau, 1)
-    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
-    await bureau.work(until=bureau.looked_for)
+    await unanswered(bureau)
     if is_restored:
         await restore(bureau.ledger, "test", token_life=timedelta(hours=1), settle=timedelta(minutes=10))
     # Somebody sees that it is missing, and makes it; then Fortnox finishes what it had begun.

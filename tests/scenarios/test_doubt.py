@@ -8,9 +8,8 @@ from common.ids import TenantId
 from common.ledger.billings import NotPossible
 from common.rules.states import Status
 from tests.bureau import Bureau, lines
-from tests.scenarios.companies import BJORK, GRAN, monthly, proven
+from tests.scenarios.companies import BJORK, GRAN, monthly, proven, unanswered
 from workers import evidence
-from workers.runtime import Runtime
 
 ALL_WENT_WELL = """
     1 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
@@ -64,9 +63,7 @@ async def test_a_doubt_says_until_when_it_is_sought_and_in_a_company_without_a_p
 async def test_a_call_of_which_no_trace_is_found_stays_in_doubt_in_plain_sight_and_stops_no_other_contract(
     bureau: Bureau,
 ) -> None:
-    await proven(bureau, 2)
-    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
-    await bureau.work(until=bureau.looked_for)
+    await unanswered(bureau, 2)
     assert await bureau.stands(BJORK, 1) == lines("""
         1 2026-01-01..2026-01-31 done
         1 2026-02-01..2026-02-28 create in_doubt no_answer
@@ -86,9 +83,7 @@ async def test_a_call_of_which_no_trace_is_found_stays_in_doubt_in_plain_sight_a
 async def test_an_invoice_that_was_never_made_is_made_once_nothing_can_come_of_the_first_call_any_more(
     bureau: Bureau,
 ) -> None:
-    await proven(bureau, 1)
-    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
-    await bureau.work(until=bureau.looked_for)
+    await unanswered(bureau)
     # The token of the call still lives: Fortnox might yet act on it.
     bureau.at("2026-02-01 09:45")
     await bureau.work(until=bureau.looked_for)
@@ -106,9 +101,7 @@ async def test_an_invoice_that_was_never_made_is_made_once_nothing_can_come_of_t
 async def test_an_invoice_that_fortnox_made_after_we_gave_up_is_found_though_it_was_missing_at_first(
     bureau: Bureau,
 ) -> None:
-    await proven(bureau, 1)
-    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
-    await bureau.work(until=bureau.looked_for)
+    await unanswered(bureau)
     bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
     bureau.at("2026-02-01 11:00")
     await bureau.work()
@@ -119,9 +112,7 @@ async def test_an_invoice_that_fortnox_made_after_we_gave_up_is_found_though_it_
 async def test_an_invoice_that_does_not_tell_its_contract_is_parked_for_a_person_and_no_other_is_made(
     bureau: Bureau,
 ) -> None:
-    await proven(bureau, 1)
-    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
-    await bureau.work(until=bureau.looked_for)
+    await unanswered(bureau)
     bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
     # As if Fortnox had lost the reference: looking cannot tell whose it is.
     made = bureau.company(BJORK).invoices[2]
@@ -133,9 +124,7 @@ async def test_an_invoice_that_does_not_tell_its_contract_is_parked_for_a_person
 
 
 async def test_an_email_of_which_no_trace_is_found_is_never_sent_again_by_itself(bureau: Bureau) -> None:
-    await proven(bureau, 2)
-    await bureau.sandbox.fault(kind="cut", path="/3/invoices/*/email", times=1)
-    await bureau.work(until=bureau.looked_for)
+    await unanswered(bureau, 2, "invoices/*/email")
     bureau.at("2026-02-02 09:00")
     await bureau.work(until=bureau.looked_for)
     assert sorted(line.split()[-1] for line in bureau.books(BJORK) if "2026-02-28" in line) == ["booked", "mailed"]
@@ -145,9 +134,7 @@ async def test_an_email_of_which_no_trace_is_found_is_never_sent_again_by_itself
 
 
 async def test_a_booking_of_which_no_trace_is_found_is_in_doubt_and_nothing_is_sent(bureau: Bureau) -> None:
-    await proven(bureau, 1)
-    await bureau.sandbox.fault(kind="cut", path="/3/invoices/*/bookkeep", times=1)
-    await bureau.work(until=bureau.looked_for)
+    await unanswered(bureau, 1, "invoices/*/bookkeep")
     assert bureau.books(BJORK)[1:] == ["1 2026-02-01..2026-02-28 2026-02-01 125"]
     assert (await bureau.stands(BJORK))[1:] == ["1 2026-02-01..2026-02-28 bookkeep in_doubt no_answer"]
 
@@ -162,7 +149,7 @@ async def test_an_invoice_that_cannot_be_read_keeps_nothing_else_from_being_foun
     async def both_in_doubt() -> bool:
         return len(await bureau.billings(status=Status.IN_DOUBT)) == 2
 
-    runtime = await Runtime.open(bureau.settings, redis_url_of(bureau))
+    runtime = await bureau.another_worker()
     async with evidence.only_one(runtime, TenantId(BJORK)):  # nobody else looks
         await bureau.work(until=both_in_doubt)
     await runtime.close()
@@ -197,8 +184,3 @@ async def test_what_fortnox_said_yes_to_is_in_doubt_when_an_unreadable_invoice_k
     await bureau.sandbox.control("DELETE", "faults")
     await bureau.work()
     assert bureau.books(BJORK)[1:] == ["1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
-
-
-def redis_url_of(bureau: Bureau) -> str:
-    assert bureau.settings.redis_url is not None
-    return bureau.settings.redis_url.get_secret_value()

@@ -6,7 +6,7 @@ import pytest
 
 from common.ids import TenantId
 from tests.bureau import WORKS_WITHIN, Bureau
-from tests.scenarios.companies import BJORK, proven
+from tests.scenarios.companies import BJORK, unanswered
 from workers import evidence
 from workers.runtime import Runtime
 
@@ -15,12 +15,8 @@ LOOKING = f"avtalsmotor:looking:{BJORK}"
 
 async def in_doubt(bureau: Bureau) -> Runtime:
     """A company with something in doubt, and a worker that may look for it."""
-    await proven(bureau, 1)
-    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
-    await bureau.work(until=bureau.looked_for)
-    redis_url = bureau.settings.redis_url
-    assert redis_url is not None
-    return await Runtime.open(bureau.settings, redis_url.get_secret_value())
+    await unanswered(bureau)
+    return await bureau.another_worker()
 
 
 async def test_a_look_that_takes_long_is_still_the_only_one(bureau: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:

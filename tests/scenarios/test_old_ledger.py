@@ -15,7 +15,6 @@ from tests.bureau import Bureau, lines
 from tests.databases import Databases
 from tests.scenarios.companies import BJORK, february, proven
 from workers.invoicing import create_invoice
-from workers.runtime import Runtime
 
 EFFECTS = ("contracts/*/createinvoice", "invoices/*/bookkeep", "invoices/*/email")
 ALL_WENT_WELL = """
@@ -69,6 +68,14 @@ async def copies(copied: list[str], bureau: Bureau, databases: Databases, tmp_pa
     return Copies(bureau, databases, tmp_path, copied)
 
 
+async def copied_once_planned(bureau: Bureau, copies: Copies, contracts: int) -> None:
+    """A company whose February is planned, and nothing of it called, when the backup is made."""
+    await proven(bureau, contracts)
+    async with bureau.without_workers():
+        await bureau.plan(billings=2 * contracts)
+        await copies.make()
+
+
 async def calls(bureau: Bureau) -> list[int]:
     """How many invoices were asked for, booked and e-mailed, all in all."""
     return [await bureau.calls(BJORK, f"/3/{path}") for path in EFFECTS]
@@ -77,10 +84,7 @@ async def calls(bureau: Bureau) -> list[int]:
 async def test_invoices_made_booked_and_sent_after_the_copy_are_found_and_nothing_is_repeated(
     bureau: Bureau, copies: Copies
 ) -> None:
-    await proven(bureau, 2)
-    async with bureau.without_workers():
-        await bureau.plan(billings=4)
-        await copies.make()
+    await copied_once_planned(bureau, copies, 2)
     await bureau.work()
     assert bureau.books(BJORK) == lines(ALL_WENT_WELL)
     await copies.put_back()
@@ -127,10 +131,7 @@ async def test_what_was_not_sent_after_the_copy_waits_for_a_person(bureau: Burea
 async def test_what_was_not_called_after_the_copy_is_called_once_nothing_lost_can_take_effect_any_more(
     bureau: Bureau, copies: Copies
 ) -> None:
-    await proven(bureau, 2)
-    async with bureau.without_workers():
-        await bureau.plan(billings=4)
-        await copies.make()
+    await copied_once_planned(bureau, copies, 2)
     await bureau.pause(BJORK, 2)
     await bureau.work()
     assert len(bureau.books(BJORK, 2)) == 1
@@ -177,10 +178,7 @@ async def test_what_was_held_in_the_copy_is_held_again_unless_it_was_invoiced_si
 async def test_an_invoice_that_was_dated_later_than_planned_is_adopted_all_the_same(
     bureau: Bureau, copies: Copies
 ) -> None:
-    await proven(bureau, 1)
-    async with bureau.without_workers():
-        await bureau.plan(billings=2)
-        await copies.make()
+    await copied_once_planned(bureau, copies, 1)
     bureau.at("2026-02-03 09:00")
     await bureau.work()
     assert bureau.books(BJORK)[1:] == ["1 2026-02-01..2026-02-28 2026-02-03 125 booked mailed"]
@@ -255,8 +253,7 @@ async def test_a_worker_whose_ledger_turns_into_an_older_copy_under_its_feet_doe
     await proven(bureau, 1)
     async with bureau.without_workers():
         await bureau.plan(billings=2)
-        assert bureau.settings.redis_url is not None
-        runtime = await Runtime.open(bureau.settings, bureau.settings.redis_url.get_secret_value())
+        runtime = await bureau.another_worker()
         # Another worker's claim, which a standby has not got before it takes over: all connections are made anew.
         async with runtime.high_water.noting(Mark(9999, await bureau.ledger.now())):
             runtime.ledger._backend.connections += 1
