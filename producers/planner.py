@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Collection, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import structlog
 
@@ -20,6 +20,12 @@ log = structlog.get_logger()
 async def verdicts(ledger: Ledger, tenant: TenantId | None, today: date, days: int = 0) -> list[Verdict]:
     """What the rules say of every mirrored contract, of one tenant or of all."""
     views = await planning.views(ledger, tenant)
+    return list(plan(views.contracts, views.facts, today, days))
+
+
+async def verdicts_on_due(ledger: Ledger, tenant: TenantId | None, today: date, days: int = 0) -> list[Verdict]:
+    """The same, but for contracts of which nothing falls due by `days` after today: most of them, on most days."""
+    views = await planning.views(ledger, tenant, due_by=today + timedelta(days=days))
     return list(plan(views.contracts, views.facts, today, days))
 
 
@@ -39,7 +45,7 @@ async def insert_due(
     await planning.let_go(ledger, tenant, by)
     decided = [
         one
-        for one in await verdicts(ledger, tenant, today)
+        for one in await verdicts_on_due(ledger, tenant, today)
         if one.outcome != "none" and one.contract.number not in but_for
     ]
     inserted = await planning.insert(ledger, decided, by)

@@ -20,7 +20,7 @@ from common.ledger.database import Ledger
 from common.rules.plan import Verdict
 from common.rules.reasons import Reason
 from common.rules.states import Delivery
-from producers.planner import verdicts
+from producers.planner import verdicts_on_due
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ async def concerned(ledger: Ledger, tenant: TenantId) -> Sequence[Verdict]:
     """What is to be sent of what falls due within `AHEAD`, one of a contract, the soonest first."""
     found = [
         one
-        for one in await verdicts(ledger, tenant, ledger.clock.today(), AHEAD)
+        for one in await verdicts_on_due(ledger, tenant, ledger.clock.today(), AHEAD)
         if one.policy.deliver in (Delivery.EMAIL, Delivery.FINANCE) and one.invoice_date is not None
     ]
     first = {one.contract.number: one for one in reversed(found) if one.reason not in _HAS_INVOICE}

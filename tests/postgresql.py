@@ -17,13 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import asyncpg
+
+FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+"""Only the tests' speed depends on it: the machine will not lose power in the middle of one that matters."""
+
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "log_min_messages": "panic"}
+"""As a bureau runs it, for what is measured; it says nothing of who comes before it is up."""
 
 _READY_WITHIN = 60.0
 _USER = "avtalsmotor"
@@ -84,9 +90,13 @@ class Cluster:
     """A database cluster of one's own in a folder that is removed, whose server can be stopped and started again.
 
     The files are there within the `with` block; the server from `start` on, at the same address each time.
+
+    Parameters:
+      settings: of the server, besides its address.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] = FAST) -> None:
+        self._settings = settings
         self._user = _user()
         self._port = _free_port()
         self._server: subprocess.Popen[bytes] | None = None
@@ -101,7 +111,9 @@ class Cluster:
                 self._binaries = _reachable(self._binaries, self._home, self._user)
                 os.chown(self._home, self._user, self._user)
             options = ["-U", _USER, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync"]
-            _run_as(self._user, [self._binaries / "initdb", "-D", self._data, *options]).wait()
+            _run_as(
+                self._user, [self._binaries / "initdb", "-D", self._data, *options], output=subprocess.DEVNULL
+            ).wait()
         except BaseException:
             shutil.rmtree(self._home, ignore_errors=True)
             raise
@@ -125,11 +137,8 @@ class Cluster:
             "port": self._port,
             "unix_socket_directories": "",
             "max_connections": 300,
-            # Only the tests' speed depends on it: the machine will not lose power in the middle of one that matters.
-            "fsync": "off",
-            "full_page_writes": "off",
-            "autovacuum": "off",
             "log_min_messages": "fatal",
+            **self._settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._server = _run_as(self._user, [self._binaries / "postgres", "-D", self._data, *options])
@@ -184,13 +193,16 @@ def _reachable(binaries: Path, home: Path, user: int) -> Path:
     return home / binaries.relative_to(package.parent)
 
 
-def _run_as(user: int | None, command: list[str | Path], *, silent: bool = False) -> subprocess.Popen[bytes]:
-    output = subprocess.DEVNULL if silent else None
+def _run_as(
+    user: int | None, command: list[str | Path], *, silent: bool = False, output: int | None = None
+) -> subprocess.Popen[bytes]:
+    errors = subprocess.DEVNULL if silent else None
+    output = errors if output is None else output
     words = [str(word) for word in command]
     try:
         if user is None:
-            return subprocess.Popen(words, cwd="/", stdout=output, stderr=output)
-        return subprocess.Popen(words, cwd="/", stdout=output, stderr=output, user=user, group=user, extra_groups=[])
+            return subprocess.Popen(words, cwd="/", stdout=output, stderr=errors)
+        return subprocess.Popen(words, cwd="/", stdout=output, stderr=errors, user=user, group=user, extra_groups=[])
     except PermissionError:
         if not silent:
             raise

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from common.ids import TenantId
 from common.ledger.database import Ledger
-from common.ledger.schema import customers, tenants
+from common.ledger.schema import contracts, customers, tenants
 from common.rules.plan import Lacks
 
 
@@ -75,9 +75,18 @@ async def of_numbers(ledger: Ledger, tenant: TenantId, numbers: Collection[str])
     return found
 
 
-def lacking(connection: Connection, tenant: TenantId | None) -> dict[TenantId, dict[str, Lacks]]:
-    """By company and number, the customers that are known to lack something; of companies whose customers are known."""
+def lacking(
+    connection: Connection, tenant: TenantId | None, of_contracts: ColumnElement[bool] | None = None
+) -> dict[TenantId, dict[str, Lacks]]:
+    """By company and number, the customers that are known to lack something; of companies whose customers are known.
+
+    Parameters:
+      of_contracts: a condition on `contracts`: of those alone.
+    """
     statement = _LACKING if tenant is None else _LACKING.where(customers.c.tenant == tenant)
+    if of_contracts is not None:
+        theirs = select(contracts.c.tenant, contracts.c.customer_number).where(of_contracts)
+        statement = statement.where(tuple_(customers.c.tenant, customers.c.number).in_(theirs))
     found: dict[TenantId, dict[str, Lacks]] = {}
     for row in connection.execute(statement):
         one = _customer_of(row)

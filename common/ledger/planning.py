@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, text, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from common.clock import STOCKHOLM
@@ -25,6 +25,7 @@ from common.ledger.rejudging import HISTORY
 from common.ledger.schema import billings, contracts, tenants, word
 from common.ledger.tenants import tenant_of
 from common.ledger.transitions import waiting_again
+from common.rules.due import Reach
 from common.rules.plan import BilledView, ContractView, TenantFacts, Verdict
 from common.rules.policy import Policy
 from common.rules.reasons import PASSING
@@ -44,26 +45,41 @@ class Views:
     facts: dict[TenantId, TenantFacts]
 
 
-async def views(ledger: Ledger, tenant: TenantId | None = None) -> Views:
+async def views(ledger: Ledger, tenant: TenantId | None = None, due_by: date | None = None) -> Views:
     """The mirrored contracts of one company, or of all, each with its policy and its newest billings.
 
     A billing that the plan held for a reason that passes by itself is left out where the contract still shows its
     period: the plan judges that anew.
+
+    Parameters:
+      due_by: leaves out what cannot fall due by that day, of which the plan would say no more than that it is not due,
+        or that it stands still. A daily pass reads a few of the contracts then, and not all.
     """
-    return await ledger.read(partial(_read_views, ledger=ledger, tenant=tenant))
+    return await ledger.read(partial(_read_views, ledger=ledger, tenant=tenant, due_by=due_by))
 
 
-def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None) -> Views:
+async def due_tenants(ledger: Ledger, due_by: date) -> set[TenantId]:
+    """The companies with a contract that may fall due by that day; of the others the plan has nothing to insert."""
+
+    def work(connection: Connection) -> set[TenantId]:
+        may_be_due = _may_be_due(policies.read(connection, None).reach(due_by))
+        return set(connection.execute(select(contracts.c.tenant).where(may_be_due).distinct()).scalars())
+
+    return await ledger.read(work)
+
+
+def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None, due_by: date | None) -> Views:
+    book = policies.read(connection, tenant)
+    which = true() if tenant is None else contracts.c.tenant == tenant
+    if due_by is not None:
+        which = and_(which, _may_be_due(book.reach(due_by)))
     of_tenants = select(tenants) if tenant is None else select(tenants).where(tenants.c.id == tenant)
-    history = _HISTORY[ledger.is_sqlite]
-    if tenant is not None:
-        history = history.where(contracts.c.tenant == tenant)
-    lacking = customers.lacking(connection, tenant)
+    history = _HISTORY[ledger.is_sqlite].where(which)
+    lacking = customers.lacking(connection, tenant, None if due_by is None else which)
     facts = {
         row.id: replace(tenant_of(row).facts, lacking=lacking.get(row.id, {})) for row in connection.execute(of_tenants)
     }
-    book = policies.read(connection, tenant)
-    seen = [view_of(row, row.read_at) for row in connection.execute(select_contracts(tenant))]
+    seen = [view_of(row, row.read_at) for row in connection.execute(select_contracts(None).where(which))]
     billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)
     shown = {(one.tenant, one.number): one.period.start for one in seen if one.period is not None}
     for row in connection.execute(history):
@@ -75,6 +91,13 @@ def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None)
         for one in seen
     ]
     return Views(planned, facts)
+
+
+def _may_be_due(reach: Reach) -> ColumnElement[bool]:
+    """For a statement over `contracts`. What is not active is never due."""
+    ends = ((contracts.c.period_start, reach.start), (contracts.c.period_end, reach.end))
+    within = or_(*(column <= last for column, last in ends if last is not None))
+    return and_(contracts.c.status == word("ACTIVE"), within)
 
 
 async def insert(ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[Billing]:

@@ -5,6 +5,7 @@ acts on everything not yet called (design, section 5, rule 8).
 """
 
 from collections.abc import Collection, Mapping
+from datetime import date
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from common.ids import ContractNumber, TenantId
 from common.ledger import audit
 from common.ledger.database import Ledger
 from common.ledger.schema import NO_TENANT, bureau, contracts, policies, tenants
+from common.rules.due import Reach, reach
 from common.rules.policy import Policy, PolicyChoice, amended, resolve, stricter
 
 Level = Literal["bureau", "tenant", "template", "contract"]
@@ -46,6 +48,11 @@ class PolicyBook:
         return {
             level: choice_of(self._text(level, owner, key)) for level, owner, key in _levels(tenant, template, contract)
         }
+
+    def reach(self, day: date) -> Reach:
+        """What may fall due by that day, of all that the book is about: never too little, perhaps too much."""
+        bureau = effective(self._choices.get(("bureau", NO_TENANT, "")), None, None, None)
+        return reach(bureau, map(choice_of, set(self._choices.values())), day)
 
     def _text(self, level: str, tenant: int | None, key: str | None) -> str | None:
         return None if tenant is None or key is None else self._choices.get((level, tenant, key))

@@ -43,6 +43,7 @@ metadata = MetaData(
     }
 )
 
+IS_ACTIVE = "status = 'ACTIVE'"
 IS_OPEN = "status IN ({})".format(", ".join(sorted(f"'{status}'" for status in OPEN)))
 IS_UNDER_WAY = "status IN ('claimed', 'in_doubt', 'seeking')"
 IS_WAITING = "status = 'waiting'"
@@ -144,6 +145,8 @@ contracts = Table(
     Column("email_read_at", Instant),
     Column("read_at", Instant, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Index("ix_contracts_start", "period_start", sqlite_where=text(IS_ACTIVE), postgresql_where=text(IS_ACTIVE)),
+    Index("ix_contracts_end", "period_end", sqlite_where=text(IS_ACTIVE), postgresql_where=text(IS_ACTIVE)),
 )
 
 customers = Table(

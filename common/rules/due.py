@@ -3,11 +3,13 @@
 Days are Swedish days. Nothing here knows what time it is: the caller says.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from common.rules.periods import Period, add_months
-from common.rules.policy import Policy
+from common.rules.policy import Policy, PolicyChoice
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 _MONTHS_AWAY = {"before": -1, "same": 0, "after": 1}
@@ -34,6 +36,43 @@ def due_on(period: Period, policy: Policy) -> date:
         return date.fromordinal(anchor.toordinal() - policy.lead_days)
     except ValueError:
         return date.min if policy.lead_days > 0 else date.max
+
+
+class Reach(NamedTuple):
+    """The last days on which a period may start, or end, for its invoice to fall due by a certain day.
+
+    A period that starts after `start` and ends after `end` is not due by then; `None` where nobody reckons by that end
+    of the period. The rest may be due: the rules say which.
+    """
+
+    start: date | None
+    end: date | None
+
+
+def reach(bureau: Policy, choices: Iterable[PolicyChoice], day: date) -> Reach:
+    """What may fall due by `day` under the bureau's policy and any mix of what the levels below it say.
+
+    It lets a database leave out what cannot be due, so it must never be too short; it may be too long, since the levels
+    are not told apart.
+    """
+    anchors, leads, months = {bureau.invoice_on}, [bureau.lead_days], [bureau.invoice_month]
+    names_a_day = bureau.invoice_day is not None
+    for choice in choices:
+        anchors |= {choice.invoice_on} if choice.invoice_on is not None else set()
+        leads += [choice.lead_days] if choice.lead_days is not None else []
+        months += [choice.invoice_month] if choice.invoice_month is not None else []
+        names_a_day |= choice.invoice_day is not None
+    last = _days_after(day, max(leads))
+    if names_a_day:
+        last = max(last, *(add_months(day, -_MONTHS_AWAY[month], anchor=31) for month in months))
+    return Reach(last if "period_start" in anchors else None, last if "period_end" in anchors else None)
+
+
+def _days_after(day: date, days: int) -> date:
+    try:
+        return date.fromordinal(day.toordinal() + days)
+    except ValueError:
+        return date.max if days > 0 else date.min
 
 
 def invoice_date(period: Period, policy: Policy, today: date) -> date:

@@ -6,12 +6,13 @@ from decimal import Decimal
 
 from common.clock import STOCKHOLM, Clock
 from common.ids import ContractNumber, TenantId
-from common.ledger import audit, billings, contracts, pauses, planning, policies, tenants
+from common.ledger import audit, billings, contracts, customers, pauses, planning, policies, tenants
+from common.ledger.customers import Customer
 from common.ledger.database import Ledger
 from common.ledger.outcomes import Hold, Void
 from common.ledger.records import Contract
 from common.rules.periods import Period
-from common.rules.plan import TenantFacts, plan
+from common.rules.plan import ContractView, TenantFacts, plan
 from common.rules.policy import PolicyChoice
 from common.rules.reasons import Reason
 from common.rules.states import Status, Step
@@ -231,3 +232,61 @@ async def test_a_pause_at_any_level_shows_in_the_view(ledger: Ledger) -> None:
     assert await paused() == {(TENANT, 2), (OTHER, 1)}
     await pauses.pause(ledger, "bureau", by="anna")
     assert await paused() == {(TENANT, 1), (TENANT, 2), (OTHER, 1)}
+
+
+async def test_a_daily_pass_leaves_out_what_cannot_be_due_yet(ledger: Ledger) -> None:
+    await company(ledger, choice=PolicyChoice(mode="live", lead_days=2))
+    await mirrored(ledger, view(1, period=MAY), view(2, period=JUNE), view(3, period=MAY, status="INACTIVE"))
+    assert await seen_for(ledger, MAY.start - timedelta(days=3)) == set()
+    assert await seen_for(ledger, MAY.start - timedelta(days=2)) == {1}
+    assert await seen_for(ledger, JUNE.start - timedelta(days=2)) == {1, 2}
+
+
+async def test_a_contract_of_its_own_choice_is_in_the_daily_pass_of_its_own_day(ledger: Ledger) -> None:
+    await company(ledger)
+    await mirrored(ledger, view(1, period=JUNE), view(2, period=JUNE, template="T1"))
+    assert await seen_for(ledger, MAY.end) == set()
+    ten_before, none = PolicyChoice(lead_days=10), PolicyChoice(lead_days=0)
+    await policies.change(ledger, "contract", ten_before, "anna", tenant=TENANT, contract=ContractNumber(1))
+    assert await seen_for(ledger, MAY.end) == {1, 2}
+    await policies.change(ledger, "contract", none, "anna", tenant=TENANT, contract=ContractNumber(1))
+    await policies.change(ledger, "template", ten_before, "anna", tenant=TENANT, template="T1")
+    assert await seen_for(ledger, MAY.end) == {1, 2}
+
+
+async def test_a_daily_pass_shows_the_billings_and_customers_of_what_may_be_due(ledger: Ledger) -> None:
+    await company(ledger)
+    await mirrored(ledger, view(1, period=JUNE, customer_number="9"), view(2, period=JUNE, customer_number="8"))
+    await planning.insert(ledger, [verdict(view(1))], "planner")
+    await note_customers(ledger, "9", "8", "7")
+    seen = await planning.views(ledger, TENANT, due_by=JUNE.start)
+    assert [len(billed) for _, _, billed in seen.contracts] == [1, 0]
+    assert set(seen.facts[TENANT].lacking) == {"9", "8"}
+    assert set((await planning.views(ledger, TENANT, due_by=MAY.start)).facts[TENANT].lacking) == set()
+
+
+async def test_the_companies_with_something_due_are_told(ledger: Ledger) -> None:
+    await company(ledger)
+    await company(ledger, OTHER)
+    await mirrored(ledger, view(1, period=MAY))
+    await mirrored(ledger, view(1, period=JUNE, tenant=OTHER))
+    assert await planning.due_tenants(ledger, MAY.start - timedelta(days=1)) == set()
+    assert await planning.due_tenants(ledger, MAY.start) == {TENANT}
+    assert await planning.due_tenants(ledger, JUNE.start) == {TENANT, OTHER}
+
+
+async def mirrored(ledger: Ledger, *views: ContractView) -> None:
+    await contracts.mirror(ledger, views[0].tenant, [Contract(one, read_at()) for one in views], complete=False)
+
+
+async def seen_for(ledger: Ledger, day: date) -> set[int]:
+    of_one = {int(one.number) for one, _, _ in (await planning.views(ledger, TENANT, due_by=day)).contracts}
+    of_all = {int(one.number) for one, _, _ in (await planning.views(ledger, due_by=day)).contracts}
+    assert of_one == of_all
+    return of_one
+
+
+async def note_customers(ledger: Ledger, *numbers: str) -> None:
+    cards = [Customer(TENANT, number, "", "", "", "", "", read_at()) for number in numbers]
+    await customers.mirror(ledger, cards)
+    await customers.note_listing(ledger, TENANT, read_at(), known=True)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.rules.due import deliver_not_before, due_on, invoice_date
+from common.rules.due import deliver_not_before, due_on, invoice_date, reach
 from common.rules.periods import Period, add_months
-from common.rules.policy import Policy
+from common.rules.policy import Policy, PolicyChoice, resolve
 
 SWEDEN = ZoneInfo("Europe/Stockholm")
 MARCH = Period(date(2026, 3, 1), date(2026, 3, 31))
@@ -30,6 +30,23 @@ POLICIES = st.builds(
     invoice_day=st.none() | st.integers(1, 31) | st.just("last"),
     invoice_month=st.sampled_from(["before", "same", "after"]),
     invoice_date=st.sampled_from(["due_day", "period_start"]),
+)
+LEADS = st.builds(
+    PolicyChoice,
+    invoice_on=st.sampled_from([None, "period_start", "period_end"]),
+    lead_days=st.none() | st.integers(-366, 366),
+)
+DAYS = st.builds(
+    PolicyChoice,
+    invoice_on=st.sampled_from([None, "period_start", "period_end"]),
+    invoice_day=st.none() | st.integers(1, 31) | st.just("last"),
+    invoice_month=st.sampled_from([None, "before", "same", "after"]),
+)
+# Apart as well as mixed: among many levels one is nearly always generous, and hides that another is forgotten.
+LEVELS = (
+    st.lists(LEADS, min_size=1, max_size=3)
+    | st.lists(DAYS, min_size=1, max_size=3)
+    | st.lists(LEADS | DAYS, min_size=1, max_size=4)
 )
 INSTANTS = st.integers(0, 15 * 366 * 86_400).map(lambda second: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(0, second))
 # The hours around both changes of the clock, where mistakes live.
@@ -150,6 +167,29 @@ def test_a_time_that_the_clock_shows_twice_in_autumn_is_the_first() -> None:
     )
     ten_past_two_again = datetime(2026, 10, 25, 1, 10, tzinfo=UTC)
     assert deliver_not_before(policy, ten_past_two_again) is None
+
+
+@given(PERIODS, LEVELS, st.integers(0, 60))
+def test_what_falls_due_by_a_day_under_the_levels_is_within_the_reach_of_that_day(
+    period: Period, levels: list[PolicyChoice], days: int
+) -> None:
+    day = due_on(period, resolve(*levels)) + timedelta(days=days)
+    start, end = reach(resolve(levels[0]), levels[1:], day)
+    assert (start is not None and period.start <= start) or (end is not None and period.end <= end)
+
+
+def test_in_advance_without_lead_nothing_that_starts_tomorrow_is_within_reach() -> None:
+    assert reach(Policy(), [PolicyChoice(bookkeep=True)], date(2026, 3, 1)) == (date(2026, 3, 1), None)
+
+
+def test_in_arrears_a_period_is_within_reach_when_it_ends() -> None:
+    in_arrears = PolicyChoice(invoice_on="period_end", lead_days=3)
+    assert reach(resolve(in_arrears), [in_arrears], date(2026, 3, 28)) == (None, date(2026, 3, 31))
+
+
+def test_a_day_of_the_month_before_reaches_to_the_end_of_the_next_month() -> None:
+    ahead = PolicyChoice(invoice_day=25, invoice_month="before")
+    assert reach(Policy(), [ahead], date(2026, 1, 26)).start == date(2026, 2, 28)
 
 
 @given(INSTANTS | CHANGES, st.times())

@@ -78,6 +78,8 @@ CREATE TABLE contracts (
     CONSTRAINT pk_contracts PRIMARY KEY (tenant, number),
     CONSTRAINT fk_contracts_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
 );
+CREATE INDEX ix_contracts_start ON contracts (period_start) WHERE status = 'ACTIVE';
+CREATE INDEX ix_contracts_end ON contracts (period_end) WHERE status = 'ACTIVE';
 
 CREATE TABLE customers (
     tenant BIGINT NOT NULL,
