@@ -115,6 +115,11 @@ class Processes:
                 child.process = self._spawn(child.role, child.command)
                 child.started, child.start_again_at = time.monotonic(), None
 
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """The process of each role."""
+        return {child.role: child.process.pid for child in self._children}
+
     def died_at_start(self) -> Sequence[str]:
         """The roles that have died more than once: something keeps them from starting."""
         return [child.role for child in self._children if child.failures > 1]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bench import latency, one_tenant, planning
+from bench import cpu, latency, one_tenant, planning, small_behind_large
 from bench.failure import BenchFailed
 from bench.figures import Figures, show, write
 from common import logs
@@ -25,7 +25,13 @@ class Bench(Protocol):
         """Runs it once. Raises BenchFailed when there is nothing to measure."""
 
 
-BENCHES: Mapping[str, Bench] = {"latency": latency, "one_tenant": one_tenant, "planning": planning}
+BENCHES: Mapping[str, Bench] = {
+    "latency": latency,
+    "one_tenant": one_tenant,
+    "small_behind_large": small_behind_large,
+    "cpu": cpu,
+    "planning": planning,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -16,8 +16,9 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, insert
 
 from avtalsmotor.embedded import EmbeddedServer
-from avtalsmotor.processes import ROLES, Processes
+from avtalsmotor.processes import PROGRAM, ROLES, Processes
 from avtalsmotor.up import prepare_ledger
+from bench.cpu_time import cpu_seconds
 from bench.failure import BenchFailed
 from bench.requests import EMAIL, Request
 from bench.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, sandbox_process
@@ -25,6 +26,7 @@ from common.fortnox.governor import Governor, governor_redis
 from common.ids import TenantId
 from common.ledger import policies, tenants
 from common.ledger.database import Ledger, open_ledger
+from common.ledger.schema import policies as policies_table
 from common.ledger.schema import tenants as tenants_table
 from common.rules.policy import PolicyChoice
 from common.rules.states import Delivery
@@ -48,20 +50,33 @@ class Product:
     ledger: Ledger
     home: Path
     roles: Processes
+    valkey: int
+    """The process of the embedded server."""
 
-    async def take_on(self, tenant: int, *, first_listing_of_the_day: bool) -> None:
-        """Adds a company under the bureau's policy; the producer lists it within half a second.
+    async def take_on(
+        self, *companies: int, first_listing_of_the_day: bool, choice: PolicyChoice | None = None
+    ) -> None:
+        """Adds companies; the producer lists them within half a second, or one after the other.
 
         Parameters:
           first_listing_of_the_day: whether what is read once a day is still to be read; else it is known.
+          choice: their own; `None` for the bureau's policy.
         """
         known = {} if first_listing_of_the_day else {"facts_on": self.settings.clock.today(), "newest_invoice": 0}
 
-        # In one transaction, for the producer may see the company as soon as it is there.
+        # In one transaction, for the producer may see a company as soon as it is there.
         def work(connection: Connection) -> None:
-            connection.execute(insert(tenants_table).values(id=tenant, name=f"Mätbolaget {tenant}", **known))
+            for tenant in companies:
+                connection.execute(insert(tenants_table).values(id=tenant, name=f"Mätbolaget {tenant}", **known))
+                if choice is not None:
+                    said = {"choice": choice.model_dump_json(exclude_none=True), "mode": choice.mode}
+                    connection.execute(insert(policies_table).values(level="tenant", tenant=tenant, key="", **said))
 
         await self.ledger.transact(work)
+
+    def cpu(self) -> dict[str, float]:
+        """The CPU seconds that each process has used by now, the sandbox's aside."""
+        return {role: cpu_seconds(pid) for role, pid in {**self.roles.pids, "valkey": self.valkey}.items()}
 
     async def until(
         self, done: Callable[[Sequence[Request]], bool], within: float, *, waiting_for: str, **filters: object
@@ -110,6 +125,10 @@ async def running_product(
     *,
     keep: Path | None = None,
     poll_interval: float = 3600.0,
+    rate_window: float = 5.25,
+    ahead: float = 0.0,
+    workers: int = 1,
+    program: Sequence[str] = PROGRAM,
 ) -> AsyncIterator[Product]:
     """Starts everything, waits until every pool has done a step, and stops everything after the block.
 
@@ -118,12 +137,17 @@ async def running_product(
       behaviour: switches of the sandbox.
       keep: where ledger, logs and the sandbox's log of requests are kept; `None`: in a folder that is removed.
       poll_interval: seconds between two listings of a company of which nothing is under way.
+      rate_window: the product's; smaller where the sandbox's own is scaled down.
+      ahead: seconds by which both clocks, the product's and the sandbox's, are ahead of the machine's.
+      workers: processes of each pool.
+      program: what understands the roles' commands.
     """
     async with AsyncExitStack() as stack:
         home = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avtalsmotor-bench-")))
         logs = home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         sandbox = await stack.enter_async_context(sandbox_process(behaviour, logs))
+        await sandbox.control("PUT", "clock", {"move": ahead})
         redis_url = stack.enter_context(EmbeddedServer(home)).url
         settings = Settings(
             fortnox_client_id=CLIENT_ID,
@@ -134,19 +158,23 @@ async def running_product(
             database_url=None,
             data_dir=home.absolute(),
             poll_interval=poll_interval,
+            rate_window=rate_window,
+            clock_shift=ahead,
         )
         await prepare_ledger(settings, redis_url)
         async with governor_redis(redis_url) as slots:
+            valkey = int((await slots.info("server"))["process_id"])
             # The sandbox is as new as the Valkey: no request of an earlier life can be in its window.
             await Governor(slots, settings.fortnox_client_id).vouch()
         ledger = await open_ledger(None, settings.data_dir, settings.clock)
         stack.push_async_callback(ledger.close)
         await policies.change(ledger, "bureau", policy, BY)
-        await sandbox.add_company(WARMING_TENANT, due=1)
+        await sandbox.add_company(WARMING_TENANT, due=1, start=settings.clock.today().replace(day=1))
         await tenants.add(ledger, WARMING_TENANT, "Uppvärmningen", BY)
         await policies.change(ledger, "tenant", FULL, BY, tenant=WARMING_TENANT)
-        roles = stack.enter_context(_roles(settings, redis_url, logs))
-        product = Product(settings, sandbox, ledger, home, roles)
+        environment = _environment(settings, redis_url)
+        roles = stack.enter_context(_roles(Processes(environment, logs, program), workers))
+        product = Product(settings, sandbox, ledger, home, roles, valkey)
         await product.warm_up()
         try:
             yield product
@@ -157,11 +185,11 @@ async def running_product(
 
 
 @contextmanager
-def _roles(settings: Settings, redis_url: str, logs: Path) -> Iterator[Processes]:
-    roles = Processes(_environment(settings, redis_url), logs)
+def _roles(roles: Processes, workers: int) -> Iterator[Processes]:
     try:
         for role, command in ROLES.items():
-            roles.start(role, command)
+            for number in range(workers if role.startswith("worker-") else 1):
+                roles.start(role if number == 0 else f"{role}-{number + 1}", command)
         yield roles
     finally:
         roles.stop(within=30.0)
@@ -177,7 +205,8 @@ def _environment(settings: Settings, redis_url: str) -> Mapping[str, str]:
         "AVTALSMOTOR_DATABASE_URL": "",
         "AVTALSMOTOR_DATA_DIR": str(settings.data_dir),
         "AVTALSMOTOR_POLL_INTERVAL": repr(settings.poll_interval),
-        "AVTALSMOTOR_CLOCK_SHIFT": "0",
+        "AVTALSMOTOR_RATE_WINDOW": repr(settings.rate_window),
+        "AVTALSMOTOR_CLOCK_SHIFT": repr(settings.clock_shift),
         # A proof would read, for nobody, what is just being made and measured.
-        "AVTALSMOTOR_RECONCILE_FROM": "23:59:59",
+        "AVTALSMOTOR_RECONCILE_FROM": "23:59:59.999999",
     }

@@ -17,6 +17,7 @@ from avtalsmotor.embedded import free_port
 from avtalsmotor.processes import Processes
 from bench.failure import BenchFailed
 from bench.requests import Request, read
+from common.rules.periods import add_months
 
 CLIENT_ID = "sandbox-client"
 CLIENT_SECRET = "sandbox-secret"  # noqa: S105 - the sandbox's public one
@@ -29,11 +30,13 @@ class Sandbox:
     """A running sandbox.
 
     Parameters:
+      pid: its process.
       admin: a session on its address.
     """
 
-    def __init__(self, url: str, admin: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, pid: int, admin: aiohttp.ClientSession) -> None:
         self.url = url
+        self.pid = pid
         self._admin = admin
 
     async def control(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
@@ -43,10 +46,14 @@ class Sandbox:
                 raise RuntimeError(f"The sandbox refused {method} {path}: {await answer.text()}")
             return await answer.json() if answer.status != 204 else None
 
-    async def add_company(self, tenant: int, *, due: int) -> None:
-        """A company with so many monthly contracts, each with a customer of its own, all due for this month."""
-        start = date.today().replace(day=1)  # noqa: DTZ011 - a month's first day, which both clocks agree on
-        end = (start + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    async def add_company(self, tenant: int, *, due: int, start: date | None = None) -> None:
+        """A company with so many monthly contracts, each with a customer of its own.
+
+        Parameters:
+          start: of the period that they show; `None` for the first of this month, so that all are due.
+        """
+        start = start or date.today().replace(day=1)  # noqa: DTZ011 - a month's first day, which both clocks agree on
+        end = add_months(start, 1) - timedelta(days=1)
         document = {
             "tenant": tenant,
             "name": f"Mätbolaget {tenant}",
@@ -88,7 +95,7 @@ async def sandbox_process(behaviour: Mapping[str, object], logs: Path) -> AsyncI
     process.start("sandbox", ("sandbox", "--port", str(port)))
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=EVERYTHING_WITHIN) as admin:
-            sandbox = Sandbox(f"http://127.0.0.1:{port}", admin)
+            sandbox = Sandbox(f"http://127.0.0.1:{port}", process.pids["sandbox"], admin)
             await _answers(sandbox, process, logs)
             if behaviour:
                 await sandbox.control("PATCH", "behaviour", behaviour)
