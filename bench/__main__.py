@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bench import cpu, latency, one_tenant, planning, scaling, small_behind_large
+from bench import cpu, growth, latency, one_tenant, planning, scaling, small_behind_large
 from bench.failure import BenchFailed
 from bench.figures import Figures, show, write
 from common import logs
@@ -31,6 +31,7 @@ BENCHES: Mapping[str, Bench] = {
     "small_behind_large": small_behind_large,
     "cpu": cpu,
     "scaling": scaling,
+    "growth": growth,
     "planning": planning,
 }
 

@@ -18,6 +18,7 @@ from bench.figures import Figure, Figures
 from bench.one_tenant import patience
 from bench.product import FULL, NETWORK, Product, running_product
 from bench.requests import EMAIL, Request
+from common.queue.connections import connect_async
 
 FIRST_TENANT = 100_001
 FIRST_BARE = 200_001
@@ -38,7 +39,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 async def run(options: argparse.Namespace) -> Figures:
     invoices = options.companies * options.due
     async with running_product(FULL, NETWORK, keep=options.keep and options.keep / "measured") as product:
+        commands = await _commands(product)
         by_process, sandbox = await _invoiced(product, options.companies, options.due)
+        commands = await _commands(product) - commands
         rest = await _at_rest(product)
         await product.sandbox.control("PATCH", "behaviour", {"create_answer": "Invoice"})
         bare = await _bare(product, options.companies, options.due) / invoices
@@ -49,6 +52,7 @@ async def run(options: argparse.Namespace) -> Figures:
         "bare_loop_cpu_ms_an_invoice": round(bare * 1000, 2),
         "product_to_bare": round(total / bare, 2),
         "by_process_ms": {role: round(used / invoices * 1000, 2) for role, used in by_process.items()},
+        "valkey_commands_an_invoice": round(commands / invoices, 1),
         "at_rest_cpu_ms_a_second": round(rest * 1000, 1),
         "sandbox_cpu_ms_an_invoice": round(sandbox / invoices * 1000, 2),
     }
@@ -89,6 +93,13 @@ async def _invoiced(product: Product, companies: int, due: int) -> tuple[dict[st
     await product.until(are_sent, patience(due) + companies * due / 5, waiting_for=f"{companies * due} invoices sent")
     after, sandbox_after = product.cpu(), cpu_seconds(product.sandbox.pid)
     return {role: after[role] - before[role] for role in after}, sandbox_after - sandbox_before
+
+
+async def _commands(product: Product) -> int:
+    """How many commands Valkey has carried out by now."""
+    assert product.settings.redis_url is not None
+    async with connect_async(product.settings.redis_url.get_secret_value()) as client:
+        return int((await client.info("stats"))["total_commands_processed"])
 
 
 async def _at_rest(product: Product) -> float:

@@ -58,7 +58,7 @@ async def run(options: argparse.Namespace) -> Figures:
             if database == "postgresql":
                 url = await _postgresql(stack)
             began = time.perf_counter()
-            await _fill(url, options.companies, options.contracts // options.companies, options.one_in)
+            await fill(url, options.companies, options.contracts // options.companies, options.one_in)
             figures[f"{database}_filled_in_seconds"] = round(time.perf_counter() - began, 1)
             for part in PARTS:
                 figures[f"{database}_{part}"] = _in_a_process_of_its_own(part, url)
@@ -74,7 +74,7 @@ async def _postgresql(stack: AsyncExitStack) -> str:
     return f"{cluster.url}/postgres"
 
 
-async def _fill(url: str, companies: int, each: int, one_in: int) -> None:
+async def fill(url: str, companies: int, each: int, one_in: int) -> None:
     """Monthly contracts that were invoiced for the period before, of which one in so many shows a period from today."""
     ledger = await open_ledger(url, Path(), Clock(), migrate=True)
     try:
@@ -91,8 +91,8 @@ def _insert_mirror(connection: Connection, companies: int, each: int, one_in: in
     """By the database itself, from nothing but numbers: a million rows through a driver would take minutes."""
     counted = select(literal(1).label("i")).cte("counted", recursive=True)
     counted = counted.union_all(select(counted.c.i + 1).where(counted.c.i < max(companies, each)))
-    ids = select(counted.c.i + FIRST_TENANT, literal("Mätbolaget")).where(counted.c.i <= companies)
-    connection.execute(insert(tenants).from_select(["id", "name"], ids))
+    ids = select(counted.c.i + FIRST_TENANT, literal("Mätbolaget"), true()).where(counted.c.i <= companies)
+    connection.execute(insert(tenants).from_select(["id", "name", "creates_proven"], ids))
 
     today = Clock().today()
     later = today + timedelta(days=8)

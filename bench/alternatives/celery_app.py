@@ -1,8 +1,8 @@
 """The same steps as Celery tasks, as its manual would have them: rate limits, automatic retries, a chain an invoice.
 
 Celery's `rate_limit` holds for one task type in one worker process and knows of no companies. So the sum of all
-companies' allowances is shared out over task types and processes; the contracts are sent round-robin over the companies,
-so that each gets its own allowance on average. What comes too often all the same is answered 429 and retried.
+companies' allowances is shared out over task types and processes, and the contracts are sent round-robin, so that each
+company gets its own allowance on average. What comes too often all the same is answered 429 and retried.
 """
 
 import http.client
@@ -38,24 +38,24 @@ def fortnox(tenant: int) -> Fortnox:
     return Fortnox(os.environ["BENCH_FORTNOX"], tenant)
 
 
-@app.task(**OPTIONS)  # type: ignore[misc]
+@app.task(**OPTIONS)  # type: ignore[untyped-decorator]
 def create(tenant: int, contract: int) -> int:
     return fortnox(tenant).create_invoice(contract)
 
 
-@app.task(**OPTIONS)  # type: ignore[misc]
+@app.task(**OPTIONS)  # type: ignore[untyped-decorator]
 def read(number: int, tenant: int) -> int:
     fortnox(tenant).call("GET", f"invoices/{number}")
     return number
 
 
-@app.task(**OPTIONS)  # type: ignore[misc]
+@app.task(**OPTIONS)  # type: ignore[untyped-decorator]
 def bookkeep(number: int, tenant: int) -> int:
     fortnox(tenant).call("PUT", f"invoices/{number}/bookkeep")
     return number
 
 
-@app.task(**OPTIONS)  # type: ignore[misc]
+@app.task(**OPTIONS)  # type: ignore[untyped-decorator]
 def email(number: int, tenant: int) -> None:
     fortnox(tenant).call("GET", f"invoices/{number}/email")
 

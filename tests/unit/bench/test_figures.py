@@ -1,11 +1,17 @@
 """The arithmetic between the sandbox's log and a figure: a bench that counts wrongly misleads everybody after it."""
 
+import inspect
+import os
+
 import pytest
 
-from bench import one_tenant
+from bench import growth, one_tenant, scaling
+from bench.cpu_time import cpu_seconds
+from bench.failure import BenchFailed
 from bench.figures import floor, quantile, spans, spread
 from bench.latency import between, found_to_called
 from bench.requests import Request, kind_of, read
+from bench.sampled import package_of
 
 TENANT = 7
 
@@ -79,3 +85,37 @@ def test_the_floor_counts_what_is_needed_and_the_invoice_what_was_spent() -> Non
     assert (figures["seconds"], figures["time_to_floor"]) == (50.0, 10.0)
     assert (figures["requests_an_invoice"], figures["shared_requests"]) == (5.0, 1)
     assert (figures["refused_429"], figures["refused_429_percent"]) == (1, round(100 / 52, 3))
+
+
+def test_the_floor_of_many_companies_is_that_of_the_one_which_needed_the_most() -> None:
+    each = [request("e-mail", 0.0), *(request("create", 0.1 * n) for n in range(24)), request("e-mail", 11.0)]
+    figures = scaling.figures_of([*each, request("list contracts", 3.0), request("create", 4.0, status=429)], due=7)
+    assert (figures["seconds"], figures["floor_seconds"], figures["time_to_floor"]) == (11.0, 5.0, 2.2)
+    assert (figures["requests"], figures["refused_429"]) == (28, 1)
+
+
+def test_a_script_takes_the_companies_one_after_the_other() -> None:
+    log = [request("list contracts", 0.0), request("e-mail", 10.0)]
+    assert scaling.figures_of(log, due=7, times=25)["seconds"] == 250.0
+
+
+def test_polls_are_counted_by_the_second() -> None:
+    lists = [request("list contracts", second) for second in (1.1, 1.2, 1.3, 7.0)]
+    assert growth.polling(lists, 8.0) == {"polls_a_second_mean": 0.5, "polls_a_second_most": 3}
+
+
+def test_what_a_process_has_used_grows_and_is_asked_of_the_living() -> None:
+    before = cpu_seconds(os.getpid())
+    sum(range(3_000_000))
+    assert cpu_seconds(os.getpid()) > before
+    with pytest.raises(BenchFailed, match="--keep"):
+        cpu_seconds(2**22 + 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [(one_tenant, "bench"), (pytest, "pytest"), (os, "os"), (cpu_seconds, "bench")],
+)
+def test_a_source_file_is_told_by_its_package(module: object, package: str) -> None:
+    source = inspect.getsourcefile(module)  # type: ignore[arg-type]
+    assert package in package_of(str(source))
