@@ -4,6 +4,7 @@ It only reads. What cannot be read because a scope is missing stays unknown and 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from common import mirror
 from common.fortnox import errors
 from common.fortnox.client import Fortnox
+from common.fortnox.models import FinancialYear
 from common.ids import InvoiceNumber, TenantId
 from common.ledger import billings, contracts, planning, tenants, unreadable
 from common.ledger.database import Ledger
@@ -19,6 +21,7 @@ from common.rules.periods import Period
 from common.rules.plan import TenantFacts, is_for_many_months
 from common.rules.reasons import Reason
 from common.rules.states import Status
+from producers.pace import DAY, latest_turn
 
 log = structlog.get_logger()
 
@@ -29,30 +32,30 @@ BY = "producer"
 async def poll(ledger: Ledger, fortnox: Fortnox, tenant: Tenant) -> Sequence[Contract]:
     """Lists the tenant's contracts and returns the rows, mirrored.
 
-    Once a day the list is of all contracts, else of the active ones. The company's locked period and financial years
-    are read once a day, too, and as long as a billing is held for them. Raises FortnoxError or TokenError; the mirror
-    then keeps what it had.
+    Once a day, at the tenant's own time of it, the list is of all contracts, else of the active ones. The company's
+    locked period and financial years are read once a day, too, and as long as a billing is held for them. Raises
+    FortnoxError or TokenError; the mirror then keeps what it had.
     """
     today = ledger.clock.today()
-    first_today = tenant.facts_on != today
+    of_all = tenant.all_listed_at is None or tenant.all_listed_at < latest_turn(tenant.id, ledger.clock.now(), DAY)
     if tenant.newest_invoice is None:
         await note_newest_invoice(ledger, fortnox, tenant.id)
-    if first_today or await _waits_for_the_books(ledger, tenant.id):
+    if tenant.facts_on is None or tenant.facts_on < today or await _waits_for_the_books(ledger, tenant.id):
         # Before the list, so that nothing stands between finding a contract due and invoicing it.
-        facts = await read_facts(fortnox, tenant.id, today)
-        if facts is not None:
-            await tenants.note_facts(ledger, tenant.id, facts, today)
-    listing = await fortnox.contracts(tenant.id, status=None if first_today else "active")
+        books = await read_books(fortnox, tenant.id)
+        if books is not None:
+            await tenants.note_facts(ledger, tenant.id, books.on(today), max(today, tenant.facts_on or today))
+    listing = await fortnox.contracts(tenant.id, status=None if of_all else "active")
     rows = [mirror.listed_contract(tenant.id, read) for read in listing.rows]
     for row in listing.unreadable:
         log.error("contract_unreadable", tenant=tenant.id, contract=row.number, error=row.error)
     await unreadable.note(ledger, tenant.id, {row.number: row.error for row in listing.unreadable})
     complete = listing.complete and not listing.unreadable
     await contracts.mirror(ledger, tenant.id, rows, complete=complete, started_at=listing.started_at)
-    if first_today:
+    if of_all:
         await _read_accruals(ledger, fortnox, tenant.id)
-    await tenants.note_listing(ledger, tenant.id, listing.started_at)
-    log.info("contracts_listed", tenant=tenant.id, contracts=len(rows), all=first_today)
+    await tenants.note_listing(ledger, tenant.id, listing.started_at, of_all=of_all)
+    log.info("contracts_listed", tenant=tenant.id, contracts=len(rows), all=of_all)
     return rows
 
 
@@ -85,14 +88,29 @@ async def note_newest_invoice(ledger: Ledger, fortnox: Fortnox, tenant: TenantId
     await tenants.note_history(ledger, tenant, newest or InvoiceNumber(0), BY)
 
 
-async def read_facts(fortnox: Fortnox, tenant: TenantId, today: date) -> TenantFacts | None:
-    """What decides about bookkeeping before an invoice is made: the locked period and the financial years.
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What decides about bookkeeping before an invoice is made, as it was read; `None` = not known."""
+
+    locked_until: date | None
+    years: Sequence[FinancialYear] | None
+
+    def on(self, day: date) -> TenantFacts:
+        """What it says of an invoice of that day: the accounting method may change with the year."""
+        if self.years is None:
+            return TenantFacts(locked_until=self.locked_until)
+        cash = any(one.from_date <= day <= one.to_date and one.accounting_method == "CASH" for one in self.years)
+        years = tuple(Period(one.from_date, one.to_date) for one in self.years)
+        return TenantFacts(locked_until=self.locked_until, years=years, cash=cash)
+
+
+async def read_books(fortnox: Fortnox, tenant: TenantId) -> Books | None:
+    """The locked period and the financial years.
 
     `None`: they could not be read now, and what was known of them stays. A refusal makes one of them unknown.
     """
     locked_until = None
     years = None
-    cash = False
     try:
         locked_until = await fortnox.locked_period(tenant)
     except errors.Rejected as refusal:
@@ -101,12 +119,10 @@ async def read_facts(fortnox: Fortnox, tenant: TenantId, today: date) -> TenantF
         log.warning("locked_period_not_read", tenant=tenant, error=str(failure))
         return None
     try:
-        read = await fortnox.financial_years(tenant)
-        years = tuple(Period(year.from_date, year.to_date) for year in read)
-        cash = any(year.from_date <= today <= year.to_date and year.accounting_method == "CASH" for year in read)
+        years = await fortnox.financial_years(tenant)
     except errors.Rejected as refusal:
         log.info("financial_years_unknown", tenant=tenant, answer=str(refusal))
     except errors.InDoubt as failure:
         log.warning("financial_years_not_read", tenant=tenant, error=str(failure))
         return None
-    return TenantFacts(locked_until=locked_until, years=years, cash=cash)
+    return Books(locked_until, years)

@@ -196,6 +196,10 @@ class Feeder:
         sent = self._admitted.get(admission_of(billing))
         return sent is not None and not sent.is_lost
 
+    def no_listing_comes(self, tenants: Iterable[TenantId]) -> None:
+        """These companies will not be listed before midnight: what leaves then goes by single reads at once."""
+        self._stale_since.update(dict.fromkeys(tenants, float("-inf")))
+
     async def until_next(self) -> float:
         """Seconds until something is ready that waits for its instant, as for midnight; `FILLED_FOR` at the most."""
         first = await billings.next_ready(self._ledger, self._tenancy.name)

@@ -51,9 +51,15 @@ async def concerned(ledger: Ledger, tenant: TenantId) -> Sequence[Verdict]:
 _HAS_INVOICE = frozenset({Reason.ALREADY_BILLED, Reason.SET_BACK})
 
 
-async def unsure(ledger: Ledger, tenant: TenantId, about: Sequence[Verdict]) -> frozenset[ContractNumber]:
-    """The contracts due now of which is still to be read whether their invoice can reach anybody."""
-    return frozenset(one.contract.number for one in await _to_ask(ledger, tenant, about) if not one.preview)
+async def unsure(
+    ledger: Ledger, tenant: TenantId, about: Sequence[Verdict], *, due_by: date
+) -> frozenset[ContractNumber]:
+    """The contracts due by that day of which is still to be read whether their invoice can reach anybody."""
+    return frozenset(
+        one.contract.number
+        for one in await _to_ask(ledger, tenant, about)
+        if one.due_on is not None and one.due_on <= due_by
+    )
 
 
 async def learn(ledger: Ledger, fortnox: Fortnox, tenant: TenantId, about: Sequence[Verdict]) -> bool:

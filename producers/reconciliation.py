@@ -19,6 +19,7 @@ from common.fortnox.models import InvoiceItem
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger import blocks, invoices, proofs, reconciliation
 from common.ledger import unreadable as unreadable_contracts
+from common.ledger.billing_rows import planned_for
 from common.ledger.database import Ledger
 from common.ledger.proofs import Acknowledgement
 from common.ledger.records import Billing, Invoice, Tenant
@@ -279,7 +280,7 @@ def _billing_seen(billing: Billing, done: Mapping[BillingId, frozenset[Step]], n
         currency=billing.currency,
         made_total=billing.made_total,
         approved=billing.approved,
-        planned_on=billing.created_at.astimezone(STOCKHOLM).date(),
+        planned_on=planned_for(billing.created_at, billing.due_on),
         is_later=billing.not_before is not None and billing.not_before > now,
         done_by_us=done.get(billing.id, frozenset()),
     )

@@ -8,7 +8,7 @@ import contextlib
 import math
 import random
 from collections.abc import Collection, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import redis.asyncio
 import structlog
@@ -39,7 +39,9 @@ from producers import recipients
 from producers.contracts import poll
 from producers.corrections import see as see_corrections
 from producers.feeder import Feeder
+from producers.midnight import Midnight
 from producers.mornings import Mornings
+from producers.pace import Turnstile, next_turn
 from producers.planner import insert_due
 from producers.surprises import explain, unexplained
 from producers.tenancy import Tenancy
@@ -49,6 +51,12 @@ log = structlog.get_logger()
 BY = "producer"
 
 POLLS_AT_ONCE = 16
+POLLS_AT_ONCE_FOR_MIDNIGHT = 64
+"""More in the last seconds of a day, in which nothing waits for the producer but these."""
+
+AT_ONCE = 0.0
+"""When a tenant is listed that creates wait for: before all that are merely due."""
+
 FEED_AT_LEAST_EVERY = 0.5
 """Seconds; the doorbell and the poller wake the feeder sooner."""
 
@@ -99,6 +107,9 @@ class Producer:
         self._polling: set[TenantId] = set()
         self._being_listed: set[TenantId] = set()
         self._polls = asyncio.Semaphore(POLLS_AT_ONCE)
+        self._polls_for_midnight = asyncio.Semaphore(POLLS_AT_ONCE_FOR_MIDNIGHT)
+        self._midnight = Midnight(ledger, settings.fresh_seconds, settings.rate_window)
+        self._turnstile = Turnstile()
         self._planned_on: date | None = None
         self._wake = asyncio.Event()
         self._taken = asyncio.Event()
@@ -159,7 +170,7 @@ class Producer:
                 continue
             self._next_poll[tenant.id] = boottime()
             if tenant.listed_at is not None and now - tenant.listed_at < interval and not self._list_all:
-                self._next_poll[tenant.id] += (interval - (now - tenant.listed_at)).total_seconds()
+                self._list_in_turn(tenant.id, after=tenant.listed_at)
                 # Whoever listed it may have been killed before it could plan.
                 await self._insert_due(tenant.id)
         self._list_all = False
@@ -186,33 +197,49 @@ class Producer:
                 ours = await self._ours()
                 await self._plan_new_day(ours)
                 now = boottime()
+                for tenant_id, seconds in (await self._midnight.turns(ours)).items():
+                    self._list_again(tenant_id, now + seconds)
                 for surprised, seconds in (await unexplained(self._ledger)).items():
                     if self._tenancy.holds(surprised):
                         self._list_again(surprised, now + max(EXPLAIN_WITHIN, seconds))
-                for tenant in ours:
-                    # Its lease may have run out meanwhile, and with it what was planned.
-                    if self._next_poll.get(tenant.id, math.inf) <= now and tenant.id not in self._polling:
-                        self._polling.add(tenant.id)
-                        tasks.create_task(self._poll(tenant))
+                for tenant in self._whose_turn_it_is(ours, now):
+                    self._polling.add(tenant.id)
+                    tasks.create_task(self._poll(tenant))
             except AWAY as error:
                 log.warning("polling_waits", error=str(error))
             await self._rest(self._taken, FEED_AT_LEAST_EVERY)
 
+    def _whose_turn_it_is(self, ours: Collection[Tenant], now: float) -> list[Tenant]:
+        """Those to be listed now: at once what creates wait for, and what is listed for midnight; the rest spread."""
+        if self._midnight.is_quiet:
+            self._feeder.no_listing_comes(
+                one.id for one in ours if self._next_poll.get(one.id, math.inf) <= now or one.id in self._polling
+            )
+            return []
+        # Its lease may have run out meanwhile, and with it what was planned.
+        due = {one.id: one for one in ours if self._next_poll.get(one.id, math.inf) <= now}
+        waiting = sorted(due.keys() - self._polling, key=lambda one: self._next_poll[one])
+        if self._midnight.is_near:
+            return [due[one] for one in waiting]
+        urgent = [one for one in waiting if self._next_poll[one] == AT_ONCE]
+        return [due[one] for one in (*urgent, *self._turnstile.let_in(waiting[len(urgent) :], now))]
+
     async def _plan_new_day(self, ours: Collection[Tenant]) -> None:
-        """At midnight what the mirror shows is planned at once; freshness sees to it that it is listed before it is
-        acted on."""
+        """At midnight what the mirror shows is planned at once where it was not the evening before; freshness sees to
+        it that it is listed before it is acted on. The others' passes plan what is left, each in its turn."""
         today = self._ledger.clock.today()
         if self._planned_on is not None and today > self._planned_on:
             for tenant in ours:
-                await self._insert_due(tenant.id)
-                self._next_poll[tenant.id] = 0.0
+                if not self._midnight.was_planned(tenant.id, today):
+                    await self._insert_due(tenant.id)
+                    self._list_again(tenant.id, boottime())
             self._wake.set()
         self._planned_on = today
 
     async def _poll(self, tenant: Tenant) -> None:
         """One pass over one tenant. Whatever goes wrong stays with this tenant."""
         try:
-            async with self._polls:
+            async with self._polls_for_midnight if self._midnight.is_near else self._polls:
                 # A producer that was frozen goes on here for what another has listed and planned since.
                 if not self._tenancy.holds(tenant.id):
                     return
@@ -221,8 +248,7 @@ class Producer:
                     return
                 await self._follow_up(tenant, rows)
             self._failures.pop(tenant.id, None)
-            spread = random.uniform(0.9, 1.1)
-            self._next_poll[tenant.id] = boottime() + self._settings.poll_interval * spread
+            self._list_in_turn(tenant.id, after=self._ledger.clock.now())
             self._wake.set()
         except (errors.FortnoxError, errors.NotSent, *AWAY) as error:
             log.warning("poll_failed", tenant=tenant.id, error=str(error))
@@ -258,12 +284,14 @@ class Producer:
         has_learned = await self._plan(tenant.id)
         if await see_corrections(self._ledger, self._fortnox, tenant.id) or has_learned:
             await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
+        await self._midnight.plan(self._fortnox, tenant.id)
 
     async def _insert_due(self, tenant: TenantId) -> Sequence[Verdict]:
         """Inserts what is due by the mirror, but for what is still to be read: returns what that is about."""
         about = await recipients.concerned(self._ledger, tenant)
-        left_out = await recipients.unsure(self._ledger, tenant, about)
-        await insert_due(self._ledger, tenant, self._ledger.clock.today(), BY, but_for=left_out)
+        today = self._ledger.clock.today()
+        left_out = await recipients.unsure(self._ledger, tenant, about, due_by=today)
+        await insert_due(self._ledger, tenant, today, BY, but_for=left_out)
         self._wake.set()
         return about
 
@@ -281,10 +309,16 @@ class Producer:
         """Lists the tenant's contracts then, or before if that is planned."""
         self._next_poll[tenant] = min(self._next_poll.get(tenant, at), at)
 
+    def _list_in_turn(self, tenant: TenantId, after: datetime) -> None:
+        """Lists the tenant's contracts when its turn comes, after a pass at that instant."""
+        turn = next_turn(tenant, after, timedelta(seconds=self._settings.poll_interval))
+        self._next_poll[tenant] = boottime() + max((turn - self._ledger.clock.now()).total_seconds(), 0.0)
+
     def _poll_again_later(self, tenant: TenantId) -> None:
         failures = self._failures[tenant] = self._failures.get(tenant, 0) + 1
         pause = min(RETRY_POLL_AFTER * 2 ** (failures - 1), self._settings.poll_interval)
-        self._next_poll[tenant] = boottime() + pause
+        # All failed together when Fortnox was away, and are not to come back together.
+        self._next_poll[tenant] = boottime() + pause * random.uniform(0.5, 1.0)
 
     async def _block(self, tenant: TenantId, error: Exception) -> None:
         """What keeps a company from being read at all is one item, and stops all its steps until a poll succeeds."""
@@ -309,7 +343,7 @@ class Producer:
             try:
                 stale = await self._feeder.admit(self._listed_at, self._being_listed)
                 for tenant in stale:
-                    self._next_poll[tenant] = 0.0
+                    self._next_poll[tenant] = AT_ONCE
                 await self._feeder.ask_for_evidence()
                 # Not by the tick: what waits for midnight leaves at midnight.
                 pause = 0.0 if self._wake.is_set() else await self._feeder.until_next()

@@ -234,11 +234,17 @@ def billed_of(row: Row[Any]) -> BilledView:
         status=Status(row.status),
         amount=row.amount,
         invoice_date=row.invoice_date,
-        created_on=row.created_at.astimezone(STOCKHOLM).date(),
+        created_on=planned_for(row.created_at, row.due_on),
         invoice=row.invoice,
         reason=None if row.reason is None else Reason(row.reason),
         changed_at=row.changed_at,
     )
+
+
+def planned_for(created_at: datetime, due_on: date) -> date:
+    """The Swedish day that a billing was planned for: the next one's are planned the evening before."""
+    created_on = created_at.astimezone(STOCKHOLM).date()
+    return due_on if due_on == created_on + timedelta(days=1) else created_on
 
 
 def attempt_of(row: Row[Any], prefix: str = "") -> Attempt:
@@ -267,19 +273,25 @@ def may_have_acted() -> ColumnElement[bool]:
 
 
 def is_last_word(table: FromClause) -> ColumnElement[bool]:
-    """For a statement over billings under any name: it stands, or was voided and its period not planned again."""
+    """For a statement over billings under any name: it stands, or was voided and its period not planned again.
+
+    One that was withdrawn before its day is as if it had never been planned.
+    """
     again = billings.alias("again")
     return or_(
         table.c.status != word("voided"),
-        ~exists(
-            select(again.c.id)
-            .where(
-                again.c.tenant == table.c.tenant,
-                again.c.contract == table.c.contract,
-                again.c.period_start == table.c.period_start,
-                again.c.generation > table.c.generation,
-            )
-            .correlate(table)
+        and_(
+            or_(table.c.reason.is_(None), table.c.reason != word(Reason.WITHDRAWN.value)),
+            ~exists(
+                select(again.c.id)
+                .where(
+                    again.c.tenant == table.c.tenant,
+                    again.c.contract == table.c.contract,
+                    again.c.period_start == table.c.period_start,
+                    again.c.generation > table.c.generation,
+                )
+                .correlate(table)
+            ),
         ),
     )
 
@@ -386,6 +398,7 @@ BILLED: tuple[ColumnElement[Any], ...] = (
     billings.c.status,
     billings.c.amount,
     billings.c.invoice_date,
+    billings.c.due_on,
     billings.c.created_at,
     billings.c.invoice,
     billings.c.reason,

@@ -13,13 +13,13 @@ from sqlalchemy import Connection, Row
 
 from common.clock import STOCKHOLM, boottime
 from common.ids import AttemptId, BillingId, InvoiceNumber
-from common.ledger import audit, blocks
+from common.ledger import audit, blocks, policies
 from common.ledger.billing_changes import change, policy_in_force, read_locked
 from common.ledger.billing_rows import billing_of
 from common.ledger.billing_statements import ATTEMPT, TAKE
 from common.ledger.columns import microseconds
 from common.ledger.database import Ledger, instant_of
-from common.ledger.outcomes import Hold, Refusal, Refused
+from common.ledger.outcomes import Hold, Refusal, Refused, Void
 from common.ledger.records import Billing, Claim
 from common.ledger.rejudging import held_by_caution
 from common.ledger.transitions import Landing, is_held_for_tax, is_left_out, land, onward, waiting_again
@@ -62,7 +62,7 @@ async def claim(
         now = instant_of(row.now)
         if refusal := _refusal(row, current, step, policy, now):
             return Refused(refusal)
-        if landing := _passed_or_held(connection, row, current, policy, now):
+        if landing := _withdrawn(row, current, now) or _passed_or_held(connection, row, current, policy, now):
             change(connection, ledger, current, landing, by, "policy_applied", now)
             if row.is_probe and (landing.step, landing.status) != (step, Status.WAITING):
                 blocks.release_probe(connection, billing)
@@ -141,6 +141,17 @@ def _refusal(row: Row[Any], billing: Billing, step: Step, policy: Policy, now: d
         (Refusal.ALONE, step is Step.CREATE and not row.creates_proven and row.create_under_way),
     )
     return next((refusal for refusal, applies in checks if applies), None)
+
+
+def _withdrawn(row: Row[Any], billing: Billing, now: datetime) -> Landing | None:
+    """The end of a billing that was planned the evening before, if the due day has been moved on since by a policy."""
+    created_on = billing.created_at.astimezone(STOCKHOLM).date()
+    if billing.step is not Step.CREATE or created_on >= billing.due_on:
+        return None
+    chosen = policies.effective(row.bureau_choice, row.tenant_choice, row.template_choice, row.contract_choice)
+    if due.due_on(billing.period, chosen) <= now.astimezone(STOCKHOLM).date():
+        return None
+    return land(billing, billing.policy, Void(Reason.WITHDRAWN), now)
 
 
 def _passed_or_held(

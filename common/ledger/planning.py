@@ -3,14 +3,14 @@
 Inserts the period that the contract shows now and no other; what the ledger has of a period is never planned over.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select, text, true, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, text, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from common.clock import STOCKHOLM
@@ -20,15 +20,17 @@ from common.ledger.billing_changes import change, read_locked
 from common.ledger.billing_rows import BILLED, billed_of, billing_of, is_last_word, newest_of_each
 from common.ledger.contracts import select_contracts, view_of
 from common.ledger.database import NOW, Ledger, instant_of
+from common.ledger.outcomes import Void
 from common.ledger.records import Billing
 from common.ledger.rejudging import HISTORY
-from common.ledger.schema import billings, contracts, tenants, word
+from common.ledger.schema import IS_WAITING, billings, contracts, tenants, word
 from common.ledger.tenants import tenant_of
-from common.ledger.transitions import waiting_again
+from common.ledger.transitions import land, waiting_again
 from common.rules.due import Reach
+from common.rules.periods import Period
 from common.rules.plan import BilledView, ContractView, TenantFacts, Verdict
 from common.rules.policy import Policy
-from common.rules.reasons import PASSING
+from common.rules.reasons import PASSING, Reason
 from common.rules.states import Status, Step
 
 _BATCH = 400
@@ -48,8 +50,8 @@ class Views:
 async def views(ledger: Ledger, tenant: TenantId | None = None, due_by: date | None = None) -> Views:
     """The mirrored contracts of one company, or of all, each with its policy and its newest billings.
 
-    A billing that the plan held for a reason that passes by itself is left out where the contract still shows its
-    period: the plan judges that anew.
+    A billing that the plan judges anew is left out where the contract still shows its period: one that was held for a
+    reason that passes by itself, and one that was planned for a day that has not begun.
 
     Parameters:
       due_by: leaves out what cannot fall due by that day, of which the plan would say no more than that it is not due,
@@ -82,9 +84,11 @@ def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None,
     seen = [view_of(row, row.read_at) for row in connection.execute(select_contracts(None).where(which))]
     billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)
     shown = {(one.tenant, one.number): one.period.start for one in seen if one.period is not None}
+    today = ledger.clock.today()
     for row in connection.execute(history):
-        is_judged_anew = row.period_start == shown.get((row.tenant, row.contract))
-        if not (is_judged_anew and _is_held_in_passing(row.step, row.status, row.reason)):
+        is_shown = row.period_start == shown.get((row.tenant, row.contract))
+        is_judged_anew = _is_held_in_passing(row.step, row.status, row.reason) or _is_ahead(row, today)
+        if not (is_shown and is_judged_anew):
             billed[row.tenant, row.contract].append(billed_of(row))
     planned = [
         (one, book.policy_of(one.tenant, one.template, one.number), billed.get((one.tenant, one.number), []))
@@ -103,9 +107,9 @@ def _may_be_due(reach: Reach) -> ColumnElement[bool]:
 async def insert(ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[Billing]:
     """Takes in the verdicts: what falls due waits, what is held is held, previews and the rest are nothing.
 
-    A period that the ledger has already stays as it is, but for one that was held for a reason that has passed: it is
-    planned anew. A period whose billing was voided gets the next generation; so does one that a person corrected after
-    skipping it as it was.
+    A period that the ledger has already stays as it is, but for one that was held for a reason that has passed, and one
+    that was planned for a day that has not begun: those are planned anew. A period whose billing was voided gets the
+    next generation; so does one that a person corrected after skipping it as it was.
 
     Returns:
       The billings that are new, or have changed.
@@ -119,6 +123,39 @@ async def insert(ledger: Ledger, verdicts: Sequence[Verdict], by: str) -> list[B
         batch = ordered[start : start + _BATCH]
         changed += await ledger.transact(partial(_take_in, ledger=ledger, verdicts=batch, by=by))
     return changed
+
+
+async def withdraw(ledger: Ledger, tenant: TenantId, still_wanted: Sequence[Verdict], by: str) -> int:
+    """Takes back what was planned for a day that has not begun, and is not to be invoiced on it any more.
+
+    Parameters:
+      still_wanted: the verdicts of what is to be invoiced on that day.
+
+    Returns how many billings were withdrawn.
+    """
+    wanted = {_key(verdict) for verdict in still_wanted}
+    withdrawn = 0
+    for row in await ledger.fetch(_AHEAD, {"of_tenant": tenant, **ledger.shift}):
+        if row.due_on > ledger.clock.today() and (row.tenant, row.contract, row.period_start) not in wanted:
+            withdrawn += await ledger.transact(partial(_withdraw, ledger=ledger, billing=row.id, by=by))
+    return withdrawn
+
+
+def _withdraw(connection: Connection, ledger: Ledger, billing: BillingId, by: str) -> bool:
+    row = read_locked(connection, ledger, billing)
+    if row is None or not _is_ahead(row, instant_of(row.now).astimezone(STOCKHOLM).date()):
+        return False
+    current = billing_of(row)
+    landing = land(current, current.policy, Void(Reason.WITHDRAWN), instant_of(row.now))
+    change(connection, ledger, current, landing, by, "withdrawn", instant_of(row.now))
+    return True
+
+
+async def ahead(ledger: Ledger) -> Counter[TenantId]:
+    """How many billings of each company wait for the beginning of a later day."""
+    today = ledger.clock.today()
+    rows = await ledger.fetch(_ALL_AHEAD, ledger.shift)
+    return Counter({row.tenant: row.number for row in rows if row.due_on > today})
 
 
 async def let_go(ledger: Ledger, tenant: TenantId | None, by: str) -> None:
@@ -151,9 +188,10 @@ def _take_in(connection: Connection, ledger: Ledger, verdicts: Sequence[Verdict]
         if live is None:
             generation = 1 + max((billing.generation for billing in there), default=0)
             fresh.append({**_values_of(verdict, now), **_FIRST, "generation": generation, "created_at": now})
-        elif _is_held_in_passing(live.step, live.status, live.reason) and (
-            live.reason is not verdict.reason or live.detail != verdict.detail
-        ):
+        elif (
+            _is_held_in_passing(live.step, live.status, live.reason)
+            and (live.reason is not verdict.reason or live.detail != verdict.detail)
+        ) or (_is_ahead(live, now.astimezone(STOCKHOLM).date()) and _differs(live, _values_of(verdict, now))):
             changed += _plan_anew(connection, ledger, live, verdict, by, now)
     if fresh:
         rows = connection.execute(_INSERT[ledger.is_sqlite], fresh)
@@ -169,7 +207,12 @@ def _plan_anew(
     row = (
         connection.execute(
             update(billings)
-            .where(billings.c.id == held.id, billings.c.status == Status.HELD.value, billings.c.reason == held.reason)
+            .where(
+                billings.c.id == held.id,
+                billings.c.step == word(Step.CREATE.value),
+                billings.c.status == held.status.value,
+                billings.c.reason.is_(None) if held.reason is None else billings.c.reason == held.reason,
+            )
             .values(_values_of(verdict, now))
             .returning(billings)
         )
@@ -246,6 +289,20 @@ def _is_held_in_passing(step: str, status: str, reason: str | None) -> bool:
     return step == Step.CREATE and status == Status.HELD and reason in PASSING
 
 
+def _is_ahead(billing: Row[Any] | Billing, today: date) -> bool:
+    """Whether it is planned for a day that has not begun: nothing of it is called before that."""
+    return bool(billing.step == Step.CREATE and billing.status == Status.WAITING and billing.due_on > today)
+
+
+def _differs(billing: Billing, planned: Mapping[str, Any]) -> bool:
+    """Whether the plan says now something else of the billing than it did."""
+    now = {**planned, "period": Period(planned["period_start"], planned["period_end"])}
+    same = ("period", "due_on", "invoice_date", "amount", "currency", "customer_number", "customer_name", "status")
+    return (
+        any(now[name] != getattr(billing, name) for name in same) or now["policy"] != billing.policy.model_dump_json()
+    )
+
+
 def _audited(billing: Billing, before: Mapping[str, object]) -> dict[str, Any]:
     return audit.entry(billing.tenant, billing.contract, billing.id, before, _state_of(billing))
 
@@ -264,6 +321,19 @@ def _state_of(billing: Billing) -> dict[str, object]:
     }
 
 
+_ALL_AHEAD = (
+    select(billings.c.tenant, billings.c.due_on, func.count().label("number"))
+    .where(text(f"billings.{IS_WAITING}"), billings.c.step == word(Step.CREATE.value), billings.c.not_before > NOW)
+    .group_by(billings.c.tenant, billings.c.due_on)
+)
+_AHEAD = select(
+    billings.c.id, billings.c.tenant, billings.c.contract, billings.c.period_start, billings.c.due_on
+).where(
+    text(f"billings.{IS_WAITING}"),
+    billings.c.tenant == bindparam("of_tenant"),
+    billings.c.step == word(Step.CREATE.value),
+    billings.c.not_before > NOW,
+)
 _PASSED = (
     select(billings.c.id)
     .join(contracts, and_(contracts.c.tenant == billings.c.tenant, contracts.c.number == billings.c.contract))

@@ -34,15 +34,19 @@ class Tenant:
     """Stopped by a person at this level; the bureau's stop is not counted in."""
     facts: TenantFacts
     facts_on: date | None
-    """The day on which the facts were read."""
+    """The day for which the facts were read: of one that invoices tomorrow, they are read the evening before."""
     listed_at: datetime | None
-    """The start of the last full listing of the contracts."""
+    """The start of the last full listing of the active contracts."""
     newest_invoice: InvoiceNumber | None
     """The highest invoice number ever seen."""
     creates_proven: bool
     """Whether a create of ours was verified: until then, the tenant's creates run one at a time (design, section 6)."""
     leased_by: str | None = None
     """The producer that works for it, alive or not (`leases`)."""
+    all_listed_at: datetime | None = None
+    """The start of the last listing of all contracts, those that are not active included."""
+    changes_listed_at: datetime | None = None
+    """The start of the last listing of those only that were changed since the one before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,14 +67,34 @@ async def set_name(ledger: Ledger, tenant: TenantId, name: str, by: str) -> None
 
 
 async def note_listing(
-    ledger: Ledger, tenant: TenantId, started_at: datetime, newest_invoice: InvoiceNumber | None = None
+    ledger: Ledger,
+    tenant: TenantId,
+    started_at: datetime,
+    newest_invoice: InvoiceNumber | None = None,
+    *,
+    of_all: bool = False,
 ) -> None:
-    """A full listing of the contracts, begun at `started_at`, is in the mirror; an older one is forgotten."""
+    """A full listing of the contracts, begun at `started_at`, is in the mirror; an older one is forgotten.
+
+    Parameters:
+      of_all: it has the contracts that are not active, too.
+    """
 
     def work(connection: Connection) -> None:
         connection.execute(_NOTE_LISTING, {"tenant_id": tenant, "started_at": started_at})
+        if of_all:
+            connection.execute(_NOTE_LISTING_OF_ALL, {"tenant_id": tenant, "started_at": started_at})
         if newest_invoice is not None:
             connection.execute(_SEE_INVOICES, {"tenant_id": tenant, "newest": newest_invoice})
+
+    await ledger.transact(work)
+
+
+async def note_changes_listed(ledger: Ledger, tenant: TenantId, started_at: datetime) -> None:
+    """What was changed is in the mirror, as listed by what began at `started_at`; it refreshes nothing else."""
+
+    def work(connection: Connection) -> None:
+        connection.execute(update(tenants).where(tenants.c.id == tenant).values(changes_listed_at=started_at))
 
     await ledger.transact(work)
 
@@ -149,6 +169,8 @@ def tenant_of(row: Row[Any]) -> Tenant:
         newest_invoice=row.newest_invoice,
         creates_proven=row.creates_proven,
         leased_by=row.leased_by,
+        all_listed_at=row.all_listed_at,
+        changes_listed_at=row.changes_listed_at,
     )
 
 
@@ -170,6 +192,7 @@ _NOTE_LISTING = (
     .where(_THIS, or_(tenants.c.listed_at.is_(None), tenants.c.listed_at < bindparam("started_at")))
     .values(listed_at=bindparam("started_at"))
 )
+_NOTE_LISTING_OF_ALL = update(tenants).where(_THIS).values(all_listed_at=bindparam("started_at"))
 _SEE_INVOICES = (
     update(tenants)
     .where(_THIS, or_(tenants.c.newest_invoice.is_(None), tenants.c.newest_invoice < bindparam("newest")))

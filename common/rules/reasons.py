@@ -84,6 +84,7 @@ class Reason(StrEnum):
     # Voided.
     CANCELLED = "cancelled"
     CREDITED = "credited"
+    WITHDRAWN = "withdrawn"
 
 
 PASSING: frozenset[Reason] = frozenset(
@@ -326,6 +327,11 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             Scope.BILLING,
             "The invoice was cancelled (makulerad) in Fortnox",
             "Nothing, or set the contract's period back in Fortnox if the period is to be invoiced again.",
+        ),
+        Reason.WITHDRAWN: Entry(
+            Scope.BILLING,
+            "It was planned the evening before, and not to be invoiced any more when its day came",
+            "Nothing: what holds for its period now stands in the plan.",
         ),
         Reason.CREDITED: Entry(
             Scope.BILLING,

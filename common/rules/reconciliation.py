@@ -265,6 +265,8 @@ def _billed(case: _Case) -> Iterator[Line]:
         key = one.contract, one.period.start
         newest[key] = max(newest.get(key, 0), one.generation)
     for billing in case.billings:
+        if billing.reason is Reason.WITHDRAWN or _is_tomorrows(case, billing):
+            continue
         found = case.live.get((billing.contract, billing.period), [])
         if len(found) > 1 or billing.generation < newest[billing.contract, billing.period.start]:
             continue
@@ -274,6 +276,11 @@ def _billed(case: _Case) -> Iterator[Line]:
             line = _without_number(case, billing, found[0] if found else None)
         if line is not None:
             yield line
+
+
+def _is_tomorrows(case: _Case, billing: BillingSeen) -> bool:
+    """Planned the evening before: it is the next day's proof that tells of it."""
+    return billing.step is Step.CREATE and billing.status is Status.WAITING and billing.due_on > case.day
 
 
 def _with_invoice(case: _Case, billing: BillingSeen, number: InvoiceNumber) -> Line | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
 from common.ledger import audit, billings, blocks, pauses, policies, tenants
+from common.ledger.billings import Ready
 from common.ledger.records import Billing
 from common.rules.policy import PolicyChoice
 from common.rules.reconciliation import SETTLED
@@ -278,7 +279,7 @@ class Night:
     def _awake(self) -> list[Actor]:
         return [actor for actor in self.stage.actors if not actor.frozen]
 
-    async def _deliver(self, billing: Billing) -> None:
+    async def _deliver(self, billing: Billing | Ready) -> None:
         actor = await self.stage.deliver(billing)
         self._tell(f"{actor.name} gets a message: {billing.step.value}")
 

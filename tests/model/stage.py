@@ -30,6 +30,7 @@ from common.high_water import HighWater
 from common.ids import BillingId, TenantId
 from common.ledger import billings, claims
 from common.ledger.backends import SqliteBackend
+from common.ledger.billings import Ready
 from common.ledger.database import Ledger, open_ledger
 from common.ledger.records import Billing, Claim
 from common.queue.connections import connect_async
@@ -156,7 +157,7 @@ class Stage:
 
     # Workers ----------------------------------------------------------------------------------------------------------
 
-    async def deliver(self, billing: Billing) -> Actor:
+    async def deliver(self, billing: Billing | Ready) -> Actor:
         """A worker takes a message for the billing's step."""
         return await self._enter(
             billing.step.value, billing.id, lambda runtime: WORK[billing.step](runtime, billing.id)

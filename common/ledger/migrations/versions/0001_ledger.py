@@ -32,6 +32,8 @@ CREATE TABLE tenants (
     cash BOOLEAN DEFAULT false NOT NULL,
     facts_on DATE,
     listed_at BIGINT,
+    all_listed_at BIGINT,
+    changes_listed_at BIGINT,
     newest_invoice BIGINT,
     creates_proven BOOLEAN DEFAULT false NOT NULL,
     accruals TEXT,
