@@ -42,7 +42,7 @@ async def run(options: argparse.Namespace) -> Figures:
         commands = await _commands(product)
         by_process, sandbox = await _invoiced(product, options.companies, options.due)
         commands = await _commands(product) - commands
-        rest = await _at_rest(product)
+        rest, commands_at_rest = await _at_rest(product)
         await product.sandbox.control("PATCH", "behaviour", {"create_answer": "Invoice"})
         bare = await _bare(product, options.companies, options.due) / invoices
     total = sum(by_process.values()) / invoices
@@ -54,6 +54,7 @@ async def run(options: argparse.Namespace) -> Figures:
         "by_process_ms": {role: round(used / invoices * 1000, 2) for role, used in by_process.items()},
         "valkey_commands_an_invoice": round(commands / invoices, 1),
         "at_rest_cpu_ms_a_second": round(rest * 1000, 1),
+        "at_rest_valkey_commands_a_second": round(commands_at_rest, 1),
         "sandbox_cpu_ms_an_invoice": round(sandbox / invoices * 1000, 2),
     }
     return figures if options.no_profile else {**figures, **await _profile(options, invoices)}
@@ -102,11 +103,12 @@ async def _commands(product: Product) -> int:
         return int((await client.info("stats"))["total_commands_processed"])
 
 
-async def _at_rest(product: Product) -> float:
-    """CPU seconds a second when nothing is to be done."""
-    before = sum(product.cpu().values())
+async def _at_rest(product: Product) -> tuple[float, float]:
+    """CPU seconds, and commands to Valkey, a second when nothing is to be done."""
+    before, commands = sum(product.cpu().values()), await _commands(product)
     await asyncio.sleep(AT_REST)
-    return (sum(product.cpu().values()) - before) / AT_REST
+    used = sum(product.cpu().values()) - before
+    return used / AT_REST, (await _commands(product) - commands) / AT_REST
 
 
 async def _bare(product: Product, companies: int, due: int) -> float:
