@@ -45,8 +45,6 @@ class Tenant:
     """The producer that works for it, alive or not (`leases`)."""
     all_listed_at: datetime | None = None
     """The start of the last listing of all contracts, those that are not active included."""
-    changes_listed_at: datetime | None = None
-    """The start of the last listing of those only that were changed since the one before."""
 
 
 @dataclass(frozen=True, slots=True)

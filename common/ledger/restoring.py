@@ -240,7 +240,5 @@ _READ_INVOICES_ANEW = (
     )
 )
 _NEWEST_INVOICES = select(tenants.c.id, tenants.c.newest_invoice).order_by(tenants.c.id)
-_LIST_ANEW = update(tenants).values(
-    listed_at=None, all_listed_at=None, changes_listed_at=None, facts_on=None, customers_at=None
-)
+_LIST_ANEW = update(tenants).values(listed_at=None, all_listed_at=None, facts_on=None, customers_at=None)
 _SAID = update(bureau).values(restored_at=bindparam("said_at"))

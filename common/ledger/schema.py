@@ -96,7 +96,6 @@ tenants = Table(
     Column("facts_on", Date),
     Column("listed_at", Instant),
     Column("all_listed_at", Instant),
-    Column("changes_listed_at", Instant),
     Column("newest_invoice", BigInteger),
     Column("creates_proven", Boolean, nullable=False, server_default=text("false")),
     Column("accruals", Facts),

@@ -90,15 +90,6 @@ async def note_listing(
     await ledger.transact(work)
 
 
-async def note_changes_listed(ledger: Ledger, tenant: TenantId, started_at: datetime) -> None:
-    """What was changed is in the mirror, as listed by what began at `started_at`; it refreshes nothing else."""
-
-    def work(connection: Connection) -> None:
-        connection.execute(update(tenants).where(tenants.c.id == tenant).values(changes_listed_at=started_at))
-
-    await ledger.transact(work)
-
-
 async def note_facts(ledger: Ledger, tenant: TenantId, facts: TenantFacts, today: date) -> None:
     """What the company's bookkeeping allows, as read on the day `today`."""
 
@@ -170,7 +161,6 @@ def tenant_of(row: Row[Any]) -> Tenant:
         creates_proven=row.creates_proven,
         leased_by=row.leased_by,
         all_listed_at=row.all_listed_at,
-        changes_listed_at=row.changes_listed_at,
     )
 
 

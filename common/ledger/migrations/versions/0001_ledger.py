@@ -33,7 +33,6 @@ CREATE TABLE tenants (
     facts_on DATE,
     listed_at BIGINT,
     all_listed_at BIGINT,
-    changes_listed_at BIGINT,
     newest_invoice BIGINT,
     creates_proven BOOLEAN DEFAULT false NOT NULL,
     accruals TEXT,
