@@ -58,6 +58,8 @@ class Midnight:
         self._evening: dict[TenantId, date] = {}
         self._told_for: dict[TenantId, date] = {}
         self._planned: dict[TenantId, date] = {}
+        self._incomplete: dict[TenantId, bool] = {}
+        self._listings: dict[TenantId, datetime] = {}
 
     def to_come(self) -> date | None:
         """The day that is planned ahead now; `None` before the evening."""
@@ -77,6 +79,16 @@ class Midnight:
     def was_planned(self, tenant: TenantId, day: date) -> bool:
         """Whether the day was planned ahead for the company."""
         return self._planned.get(tenant) == day
+
+    def has_left_out(self, tenant: TenantId, day: date) -> bool:
+        """Whether something must still be read before all that is to leave on the day can be planned."""
+        return self.was_planned(tenant, day) and self._incomplete[tenant]
+
+    def until_listing(self, tenant: TenantId) -> float | None:
+        """Seconds until the company is to be listed for midnight; `None` where it is not, or has been."""
+        turn = self._listings.get(tenant)
+        seconds = 0.0 if turn is None else (turn - self._ledger.clock.now()).total_seconds()
+        return seconds if seconds > 0 else None
 
     async def turns(self, ours: Collection[Tenant]) -> Mapping[TenantId, float]:
         """In how many seconds companies are to have a pass for the next day's sake; each turn is told once.
@@ -98,7 +110,10 @@ class Midnight:
         # Some may have been taken over from another producer a moment ago.
         untold = {one.id for one in ours if self._told_for.get(one.id) != day}
         if untold and left <= self._opens + SPREAD_BEFORE:
-            turns |= self._spread(await planning.ahead(self._ledger), untold, left)
+            listings = self._spread(await planning.ahead(self._ledger), untold, left)
+            now = self._ledger.clock.now()
+            self._listings |= {one: now + timedelta(seconds=wait) for one, wait in listings.items()}
+            turns |= listings
             self._told_for.update(dict.fromkeys(untold, day))
         return turns
 
@@ -119,17 +134,19 @@ class Midnight:
         if known is None:
             return
         decided = [one for one in await verdicts_on_due(self._ledger, tenant, day) if one.due_on == day]
-        if not await self._learn_books(fortnox, known, day, is_any_due=bool(decided)):
-            decided = []
-        elif decided:
+        is_known = await self._learn_books(fortnox, known, day, is_any_due=bool(decided))
+        if is_known and decided:
             decided = [one for one in await verdicts_on_due(self._ledger, tenant, day) if one.due_on == day]
         due = [one for one in decided if one.reason is Reason.DUE]
-        await planning.withdraw(self._ledger, tenant, due, BY)
+        wanted = due if is_known else []
+        await planning.withdraw(self._ledger, tenant, wanted, BY)
         unsure = await recipients.unsure(
             self._ledger, tenant, await recipients.concerned(self._ledger, tenant), due_by=day
         )
-        inserted = await planning.insert(self._ledger, [one for one in due if one.contract.number not in unsure], BY)
+        sure = [one for one in wanted if one.contract.number not in unsure]
+        inserted = await planning.insert(self._ledger, sure, BY)
         self._planned[tenant] = day
+        self._incomplete[tenant] = len(sure) < len(due)
         if inserted:
             log.info("planned_ahead", tenant=tenant, day=str(day), billings=len(inserted))
 

@@ -226,12 +226,15 @@ class Producer:
 
     async def _plan_new_day(self, ours: Collection[Tenant]) -> None:
         """At midnight what the mirror shows is planned at once where it was not the evening before; freshness sees to
-        it that it is listed before it is acted on. The others' passes plan what is left, each in its turn."""
+        it that it is listed before it is acted on. What was left out then is read for at once; the others' passes come
+        each in its turn."""
         today = self._ledger.clock.today()
         if self._planned_on is not None and today > self._planned_on:
             for tenant in ours:
-                if not self._midnight.was_planned(tenant.id, today):
+                was_planned = self._midnight.was_planned(tenant.id, today)
+                if not was_planned:
                     await self._insert_due(tenant.id)
+                if not was_planned or self._midnight.has_left_out(tenant.id, today):
                     self._list_again(tenant.id, boottime())
             self._wake.set()
         self._planned_on = today
@@ -249,6 +252,10 @@ class Producer:
                 await self._follow_up(tenant, rows)
             self._failures.pop(tenant.id, None)
             self._list_in_turn(tenant.id, after=self._ledger.clock.now())
+            listing = self._midnight.until_listing(tenant.id)
+            if listing is not None:
+                # The turn for midnight was told while this pass went on, or was about to: it still comes.
+                self._list_again(tenant.id, boottime() + listing)
             self._wake.set()
         except (errors.FortnoxError, errors.NotSent, *AWAY) as error:
             log.warning("poll_failed", tenant=tenant.id, error=str(error))

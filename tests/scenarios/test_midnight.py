@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from common.clock import STOCKHOLM
+from common.clock import STOCKHOLM, boottime
+from common.ids import TenantId
 from common.ledger import audit
+from producers import midnight
 from tests.bureau import Bureau, lines
 from tests.scenarios.companies import BJORK, february, monthly, proven
 
@@ -167,3 +169,36 @@ async def test_nights_of_another_length_and_the_end_of_the_year_begin_at_midnigh
     arrived = await through_midnight(bureau, f"{day} 00:00")
     assert [one.astimezone(STOCKHOLM).date() for one in arrived] == [first]
     assert [line.split()[2] for line in bureau.books(BJORK)] == [day]
+
+
+async def test_what_the_books_keep_from_being_planned_ahead_is_read_for_as_the_day_begins(bureau: Bureau) -> None:
+    """At the end of a year the accounting method may change: whether an invoice is booked is known only then."""
+    years = [
+        {"from_date": "2026-01-01", "to_date": "2026-12-31"},
+        {"from_date": "2027-01-01", "to_date": "2027-12-31", "accounting_method": "CASH"},
+    ]
+    await monthly(
+        bureau, 0, told={"customers": [{"number": "1", "name": "A", "email": "a@a.example"}], "financial_years": years}
+    )
+    await february(bureau, period_start="2027-01-01", period_end="2027-01-31")
+    bureau.at("2026-12-31 23:10")
+    await bureau.work()
+    assert await bureau.billings() == []
+    bureau.at("2026-12-31 23:59:58")
+
+    async def made() -> bool:
+        return bool(bureau.books(BJORK)) and await bureau.at_rest()
+
+    await bureau.work_on(made)
+    assert [line.split()[2] for line in bureau.books(BJORK)] == ["2027-01-01"]
+    assert "booked" not in bureau.books(BJORK)[0]
+
+
+async def test_a_pass_that_goes_on_when_the_turns_for_midnight_are_told_costs_a_company_none(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await evening(bureau)
+    monkeypatch.setattr(midnight, "SPREAD_BEFORE", 120.0)
+    bureau.at("2026-01-31 23:58:00")
+    await bureau.work()
+    assert bureau.producer._next_poll[TenantId(BJORK)] - boottime() < 120
