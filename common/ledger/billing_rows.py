@@ -281,7 +281,7 @@ def is_last_word(table: FromClause) -> ColumnElement[bool]:
     return or_(
         table.c.status != word("voided"),
         and_(
-            or_(table.c.reason.is_(None), table.c.reason != word(Reason.WITHDRAWN.value)),
+            ~was_withdrawn(table),
             ~exists(
                 select(again.c.id)
                 .where(
@@ -289,11 +289,18 @@ def is_last_word(table: FromClause) -> ColumnElement[bool]:
                     again.c.contract == table.c.contract,
                     again.c.period_start == table.c.period_start,
                     again.c.generation > table.c.generation,
+                    ~was_withdrawn(again),
                 )
                 .correlate(table)
             ),
         ),
     )
+
+
+def was_withdrawn(table: FromClause) -> ColumnElement[bool]:
+    """For a statement over billings under any name: it was taken back before its day, as if it had never been
+    planned."""
+    return and_(table.c.status == word("voided"), table.c.reason.is_not_distinct_from(word(Reason.WITHDRAWN.value)))
 
 
 def newest_of_each(outer: FromClause, inner: Select[Any], table: FromClause, *, is_sqlite: bool) -> Select[Any]:

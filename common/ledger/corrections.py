@@ -14,7 +14,7 @@ from sqlalchemy import CompoundSelect, Connection, Row, Select, and_, case, exis
 from common.ids import BillingId, TenantId
 from common.ledger import blocks
 from common.ledger.billing_changes import change, policy_in_force, read_locked
-from common.ledger.billing_rows import billing_of
+from common.ledger.billing_rows import billing_of, was_withdrawn
 from common.ledger.database import Ledger, instant_of
 from common.ledger.outcomes import Void
 from common.ledger.records import Billing
@@ -74,6 +74,7 @@ async def not_invoiced_again(ledger: Ledger, tenant: TenantId | None = None) -> 
             later.c.tenant == billings.c.tenant,
             later.c.contract == billings.c.contract,
             tuple_(later.c.period_start, later.c.generation) > tuple_(billings.c.period_start, billings.c.generation),
+            ~was_withdrawn(later),
         )
     )
     statement = (

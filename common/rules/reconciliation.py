@@ -261,11 +261,12 @@ def _overlapping(case: _Case) -> Iterator[Line]:
 
 def _billed(case: _Case) -> Iterator[Line]:
     newest: dict[tuple[ContractNumber, date], int] = {}
-    for one in case.billings:
+    planned = [one for one in case.billings if one.reason is not Reason.WITHDRAWN]
+    for one in planned:
         key = one.contract, one.period.start
         newest[key] = max(newest.get(key, 0), one.generation)
-    for billing in case.billings:
-        if billing.reason is Reason.WITHDRAWN or _is_tomorrows(case, billing):
+    for billing in planned:
+        if _is_tomorrows(case, billing):
             continue
         found = case.live.get((billing.contract, billing.period), [])
         if len(found) > 1 or billing.generation < newest[billing.contract, billing.period.start]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from common.clock import STOCKHOLM, Clock
 from common.ids import ContractNumber, TenantId
-from common.ledger import audit, billings, contracts, customers, pauses, planning, policies, tenants
+from common.ledger import audit, billings, contracts, corrections, customers, pauses, planning, policies, tenants
 from common.ledger.customers import Customer
 from common.ledger.database import Ledger
 from common.ledger.outcomes import Hold, Void
@@ -190,6 +190,19 @@ async def test_the_plan_sees_the_newest_billings_first_and_a_voided_one_until_it
     await planned(ledger, period=JUNE)
     ((_, _, billed),) = (await planning.views(ledger, TENANT)).contracts
     assert [(one.period, one.status) for one in billed] == [(JUNE, Status.WAITING), (first.period, Status.DONE)]
+
+
+async def test_what_was_withdrawn_hides_no_cancelled_invoice_of_its_period(ledger: Ledger) -> None:
+    await company(ledger)
+    cancelled = await made(ledger, await one(ledger), 101)
+    await billings.move(ledger, cancelled.id, Step.BOOKKEEP, Void(Reason.CANCELLED), "worker-1")
+    (again,) = await planned(ledger)
+    await billings.move(ledger, again.id, Step.CREATE, Void(Reason.WITHDRAWN), "producer")
+    ((_, _, billed),) = (await planning.views(ledger, TENANT)).contracts
+    assert [(one.generation, one.reason) for one in billed] == [(1, Reason.CANCELLED)]
+
+    await mirrored(ledger, view(1, period=JUNE))
+    assert [one.billing.id for one in await corrections.not_invoiced_again(ledger)] == [cancelled.id]
 
 
 async def test_what_is_planned_is_already_billed_to_the_next_plan(ledger: Ledger) -> None:

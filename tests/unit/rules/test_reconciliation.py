@@ -189,6 +189,12 @@ def test_a_voided_billing_is_explained_unless_its_period_was_invoiced_again() ->
     assert told([voided, planned_again], [ended]) == [("explained", "waiting")]
 
 
+def test_what_was_withdrawn_hides_no_voided_billing_of_its_period() -> None:
+    voided = billing(status=Status.VOIDED, reason=Reason.CREDITED)
+    withdrawn = billing(invoice=None, id=BillingId(8), generation=2, status=Status.VOIDED, reason=Reason.WITHDRAWN)
+    assert told([voided, withdrawn], [invoice(ended=Reason.CREDITED)]) == [("explained", "voided")]
+
+
 def test_two_invoices_of_a_period_are_one_line_whoever_made_them() -> None:
     (line,) = proof([billing()], [invoice(), invoice(102)])
     assert (line.finding, line.invoices, line.billing) == (Finding.DOUBLED, (101, 102), 7)
