@@ -3,7 +3,6 @@
 Plain values, read once when the run has come to rest. Nothing here judges.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,8 +131,8 @@ def _invoices(tenant: int, company: Mapping[str, Any]) -> list[Invoice]:
     ]
 
 
-def _told_of(detail: str | None) -> int | None:
-    told = json.loads(detail or "{}").get("invoice")
+def _told_of(detail: Mapping[str, str] | None) -> int | None:
+    told = (detail or {}).get("invoice")
     return int(told) if told else None
 
 
