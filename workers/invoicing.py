@@ -17,7 +17,7 @@ from common.rules.periods import Period, follows
 from common.rules.reasons import Reason
 from common.rules.states import Step
 from workers.freshness import fresh_contract, fresh_invoice
-from workers.look import look
+from workers.look import ENDS_BEFORE, look
 from workers.runtime import Runtime
 from workers.steps import carry_out, judge_refusal
 from workers.verification import is_early, is_live, objections
@@ -94,14 +94,18 @@ class Create:
             return Seek()
         await surprise(runtime, billing, moved(billing, row))
         # Further on than our call has moved it: the invoice of the period is somebody else's, and ours a later one's.
-        return Seek({EARLY: "not seen yet"}) if went_past(billing.period, row) else Seek()
+        shown = row.view.period
+        if shown is None or not went_past(billing.period, row):
+            return Seek()
+        return Seek({EARLY: f"{ENDS_BEFORE}{shown.start}"})
 
     async def refused(self, runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
         return judge_refusal(billing, refusal)
 
 
 EARLY = "made too early"
-"""What a billing that is sought tells where our call has made a later period's invoice: its number, once known."""
+"""What a billing that is sought tells where our call has made a later period's invoice: its number, or before which
+day it ends (`look.ENDS_BEFORE`)."""
 
 STOPPED = {"INACTIVE": Reason.INACTIVE, "GONE": Reason.INACTIVE, "FINISHED": Reason.FINISHED}
 """Why a contract that is no longer active is not invoiced."""

@@ -6,6 +6,7 @@ invoice, the mark for later looks, moves only when every candidate has been read
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import structlog
 
@@ -21,6 +22,9 @@ from workers.freshness import read_invoice
 from workers.verification import is_early
 
 log = structlog.get_logger()
+
+ENDS_BEFORE = "ends before "
+"""Followed by the first day of the period that the contract showed when our call had been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,13 @@ async def look(
     return Look(found, listing.complete)
 
 
-async def later_one(ledger: Ledger, billing: Billing, attempt: Attempt) -> Invoice | None:
+async def later_one(ledger: Ledger, billing: Billing, attempt: Attempt, told: str | None = None) -> Invoice | None:
     """The oldest invoice of a later period of the contract that is newer than the call, and no billing's, of those that
     the mirror has.
+
+    Parameters:
+      told: what the call's answer told of its invoice (`invoicing.EARLY`). Somebody may have made several by hand, all
+        between our look and our call.
 
     In an older copy of the ledger, what was due may have been made in the time that it has lost. Nothing else was.
     """
@@ -75,10 +83,22 @@ async def later_one(ledger: Ledger, billing: Billing, attempt: Attempt) -> Invoi
         return None
     billed = await billings.find(ledger, tenant=billing.tenant, contract=billing.contract)
     owned = {other.invoice for other in billed}
-    oldest = min((one for one in later if one.number not in owned), key=lambda one: one.number, default=None)
+    free = [one for one in later if one.number not in owned]
+    if told is not None:
+        of_it = [one for one in free if _is_told_of(one, told)]
+        # How a contract's period moves on is assumed (API notes 1.6); a number is not.
+        free = of_it or (free if told.startswith(ENDS_BEFORE) else [])
+    oldest = min(free, key=lambda one: one.number, default=None)
     if oldest is None or oldest.period is None or attempt.stood is None:
         return oldest
     return oldest if due_on(oldest.period, billing.policy) > ledger.clock.today() else None
+
+
+def _is_told_of(invoice: Invoice, told: str) -> bool:
+    if not told.startswith(ENDS_BEFORE):
+        return told == str(invoice.number)
+    next_start = date.fromisoformat(told.removeprefix(ENDS_BEFORE))
+    return invoice.period is not None and invoice.period.end + timedelta(days=1) == next_start
 
 
 async def not_others(ledger: Ledger, billing: Billing, found: Sequence[Invoice]) -> Sequence[Invoice]:

@@ -198,7 +198,7 @@ async def _made_too_early(runtime: Runtime, billing: Billing, attempt: Attempt) 
     """
     if not _is_uncertain(billing):
         return None
-    return await later_one(runtime.ledger, billing, attempt)
+    return await later_one(runtime.ledger, billing, attempt, told=billing.detail.get(EARLY))
 
 
 async def _take_in_both(runtime: Runtime, billing: Billing, attempt: Attempt, by_hand: Invoice, early: Invoice) -> None:

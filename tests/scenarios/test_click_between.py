@@ -60,6 +60,25 @@ async def test_the_handmade_invoice_is_taken_in_and_ours_is_parked_before_its_ti
     assert await bureau.calls(BJORK, "/3/contracts/*/createinvoice") == 1
 
 
+async def test_ours_is_told_from_two_that_were_made_by_hand_in_the_same_moment(bureau: Bureau) -> None:
+    bureau.at("2026-02-01 09:00")
+    await monthly(bureau, 1)
+    async with bureau.without_workers():
+        await bureau.plan(billings=1)
+        for _ in range(2):
+            bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+    await bureau.work_on(bureau.at_rest)
+    assert bureau.books(BJORK) == lines("""
+        1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
+        1 2026-03-01..2026-03-31 2026-02-01 125 by-hand
+        1 2026-04-01..2026-04-30 2026-02-01 125
+    """)
+    assert await bureau.stands(BJORK) == lines("""
+        1 2026-02-01..2026-02-28 done
+        1 2026-04-01..2026-04-30 bookkeep parked early
+    """)
+
+
 async def test_an_invoice_that_overlaps_one_made_by_hand_is_left_to_a_person(bureau: Bureau) -> None:
     bureau.at("2026-02-01 09:00")
     await monthly(bureau, 1)
