@@ -109,11 +109,11 @@ class Governor:
 
         Parameters:
           max_wait: seconds; more than a minute counts as a minute.
-          booked: the slot whose wait is over.
+          booked: the slot whose wait is over, or whose ticket it is to be booked under.
 
         Raises: `NoSlot` when the slot is further away than `max_wait`; nothing is booked then, or stays booked.
         """
-        ticket = booked.ticket if booked else _new_ticket()
+        ticket = booked.ticket if booked else new_ticket()
         granted, wait = await self._run("slot", tenant, max_wait, ticket, round(PUNCTUAL * _SECOND))
         if not granted:
             raise NoSlot(tenant, wait / _SECOND)
@@ -164,7 +164,7 @@ class Governor:
         return f"governor:{{{self._client}}}:{rest}"
 
 
-def _new_ticket() -> str:
+def new_ticket() -> str:
     """A name for a slot that is nobody else's. The lesser one is the older, as far as one machine can tell."""
     return f"{boottime():017.6f}-{secrets.token_hex(4)}"
 

@@ -30,7 +30,7 @@ from common.fortnox.errors import (
     Unauthorized,
     Unreachable,
 )
-from common.fortnox.governor import PUNCTUAL, Governor, Slot
+from common.fortnox.governor import PUNCTUAL, Governor, Slot, new_ticket
 from common.ids import TenantId
 from common.settings import Settings
 
@@ -150,9 +150,11 @@ class Requests:
         """
         deadline = boottime() + max_wait
         await self._tokens.token(tenant)
-        asked = boottime()
-        slot = await self.governor.slot(tenant, max(deadline - asked, 0))
+        # Its ticket is known before it is booked: who is cancelled may have booked it, and not have heard so yet.
+        slot = Slot(new_ticket(), 0.0)
         try:
+            asked = boottime()
+            slot = await self.governor.slot(tenant, max(deadline - asked, 0), slot)
             while slot.wait:
                 await asyncio.sleep(slot.wait)
                 asked = boottime()
