@@ -6,7 +6,7 @@ import time
 from random import Random
 
 from tests.chaos.scene import Scene
-from tests.chaos.strikes import Step, Strike, steps_of
+from tests.chaos.strikes import Strike
 
 _LOCKED = (1.0, 4.0)
 
@@ -21,7 +21,7 @@ async def restarted(scene: Scene, rng: Random) -> Strike | None:
         cluster.stop_at_once()
         await asyncio.sleep(rng.uniform(0.0, 1.0))
         await cluster.start()
-        return _felt_everywhere(scene, began, steps_of(flights))
+        return scene.felt_everywhere(began, flights)
 
 
 async def locked(scene: Scene, rng: Random) -> Strike | None:
@@ -31,7 +31,7 @@ async def locked(scene: Scene, rng: Random) -> Strike | None:
         began = time.time()
         held = rng.uniform(*_LOCKED)
         await asyncio.to_thread(_lock, str(scene.stage.home / "ledger.sqlite3"), held)
-        return _felt_everywhere(scene, began, steps_of(flights))
+        return scene.felt_everywhere(began, flights)
 
 
 def _lock(path: str, held: float) -> None:
@@ -42,11 +42,3 @@ def _lock(path: str, held: float) -> None:
         connection.execute("ROLLBACK")
     finally:
         connection.close()
-
-
-def _felt_everywhere(scene: Scene, began: float, struck: tuple[Step, ...]) -> Strike | None:
-    strike = Strike("", began, time.time(), struck, everywhere=True)
-    if struck:
-        return strike
-    scene.record.touched(strike)
-    return None

@@ -8,7 +8,7 @@ from random import Random
 
 from common.queue.connections import connect_async
 from tests.chaos.scene import Scene
-from tests.chaos.strikes import Step, Strike, steps_of
+from tests.chaos.strikes import Strike
 
 _AWAY = (1.0, 4.0)
 
@@ -21,7 +21,7 @@ async def restarted(scene: Scene, rng: Random) -> Strike | None:
         os.kill(_pid(scene), signal.SIGKILL)
         await asyncio.sleep(rng.uniform(0.1, 1.0))
         scene.stage.valkey.tend()
-        return _felt_everywhere(scene, began, steps_of(flights))
+        return scene.felt_everywhere(began, flights)
 
 
 async def wiped(scene: Scene, rng: Random) -> Strike | None:
@@ -31,7 +31,7 @@ async def wiped(scene: Scene, rng: Random) -> Strike | None:
         began = time.time()
         async with connect_async(scene.stage.redis_url) as client:
             await client.flushall()
-        return _felt_everywhere(scene, began, steps_of(flights))
+        return scene.felt_everywhere(began, flights)
 
 
 async def unreachable(scene: Scene, rng: Random) -> Strike | None:
@@ -44,15 +44,7 @@ async def unreachable(scene: Scene, rng: Random) -> Strike | None:
             await asyncio.sleep(rng.uniform(*_AWAY))
         finally:
             os.kill(_pid(scene), signal.SIGCONT)
-        return _felt_everywhere(scene, began, steps_of(flights))
-
-
-def _felt_everywhere(scene: Scene, began: float, struck: tuple[Step, ...]) -> Strike | None:
-    strike = Strike("", began, time.time(), struck, everywhere=True)
-    if struck:
-        return strike
-    scene.record.touched(strike)
-    return None
+        return scene.felt_everywhere(began, flights)
 
 
 def _pid(scene: Scene) -> int:

@@ -21,7 +21,7 @@ from common.queue.connections import connect_async
 from tests.chaos.explanations import LEDGER_RESTORED
 from tests.chaos.scene import Scene
 from tests.chaos.stage import PRODUCER_LEASE, Stage, until
-from tests.chaos.strikes import Strike, steps_of
+from tests.chaos.strikes import Strike
 
 CLAIMS_LOST = 8
 """So many claims are made, at the least, between the copy and the loss of what came after it: each is noted outside the
@@ -57,11 +57,7 @@ async def restored(scene: Scene, rng: Random) -> Strike | None:
             await _is_refused(scene.stage)
             await _say_that_it_is_restored(scene.stage)
         scene.record.ledger_put_back()
-        strike = Strike(LEDGER_RESTORED, copied_at, time.time(), steps_of(flights), everywhere=True)
-    if flights:
-        return strike
-    scene.record.touched(strike)
-    return None
+        return scene.felt_everywhere(copied_at, flights, LEDGER_RESTORED)
 
 
 async def _doubts_have_ended(scene: Scene) -> None:

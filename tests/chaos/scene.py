@@ -13,7 +13,7 @@ from tests.chaos.person_on_duty import PersonOnDuty
 from tests.chaos.points import Action, Arms, Struck
 from tests.chaos.sight import Flight, Sight
 from tests.chaos.stage import Sandbox, Stage
-from tests.chaos.strikes import Record, Strike
+from tests.chaos.strikes import Record, Strike, steps_of
 from tests.chaos.supply import Supply
 
 STRIKES_WITHIN = 10.0
@@ -94,6 +94,14 @@ class Scene:
             await asyncio.sleep(_LOOK_EVERY)
             if await self.sight.settled() >= wanted:
                 return
+
+    def felt_everywhere(self, began: float, flights: Sequence[Flight], kind: str = "") -> Strike | None:
+        """What ends now was felt wherever it was; it is a hit if something was in flight, and on the record if not."""
+        strike = Strike(kind, began, time.time(), steps_of(flights), everywhere=True)
+        if flights:
+            return strike
+        self.record.touched(strike)
+        return None
 
     async def person(self, action: str, tenant: int, of_contract: int, **about: object) -> bool:
         """A person's click in Fortnox, about a contract or an invoice of it. `False`: Fortnox refused it."""
