@@ -7,8 +7,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from tests.chaos.points import Struck
 from tests.chaos.sight import Flight, Sight
 
 MARGIN = 3.0
@@ -24,19 +25,6 @@ class Step(NamedTuple):
     tenant: int
     contract: int
     step: str
-
-
-class InFlight(Protocol):
-    """Whatever tells of a step in flight."""
-
-    @property
-    def billing(self) -> int: ...
-    @property
-    def tenant(self) -> int: ...
-    @property
-    def contract(self) -> int: ...
-    @property
-    def step(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -135,6 +123,6 @@ class Record:
         return True
 
 
-def steps_of(flights: Iterable[InFlight]) -> tuple[Step, ...]:
+def steps_of(flights: Iterable[Flight | Struck]) -> tuple[Step, ...]:
     """The steps that they are at."""
     return tuple({Step(one.billing, one.tenant, one.contract, one.step) for one in flights})
