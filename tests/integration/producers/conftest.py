@@ -9,13 +9,12 @@ from redis.asyncio import Redis
 from common.clock import Clock
 from common.fortnox.governor import Governor, governor_redis
 from common.ledger.database import Ledger, open_ledger
-from common.queue.connections import connect_async
 from producers.feeder import Feeder
 from producers.tenancy import Tenancy
 from tests.databases import clock, databases, sqlite_url
-from tests.valkeys import redis_url, valkey_server
+from tests.valkeys import queues, redis_url, valkey_server
 
-__all__ = ["clock", "databases", "redis_url", "sqlite_url", "valkey_server"]
+__all__ = ["clock", "databases", "queues", "redis_url", "sqlite_url", "valkey_server"]
 
 
 @pytest.fixture
@@ -23,12 +22,6 @@ async def ledger(sqlite_url: str, clock: Clock, tmp_path: Path) -> AsyncIterator
     opened = await open_ledger(sqlite_url, tmp_path, clock)
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-async def queues(redis_url: str) -> AsyncIterator[Redis]:
-    async with connect_async(redis_url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -4,16 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from common.clock import Clock
 from common.ledger.database import Ledger, open_ledger
-from common.queue.connections import connect_async
 from tests.roles import environment
 from tests.sandboxes import sandbox
-from tests.valkeys import redis_url, valkey_server
+from tests.valkeys import queues, redis_url, valkey_server
 
-__all__ = ["environment", "redis_url", "sandbox", "valkey_server"]
+__all__ = ["environment", "queues", "redis_url", "sandbox", "valkey_server"]
 
 
 @pytest.fixture
@@ -26,9 +24,3 @@ async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[Ledger]:
     opened = await open_ledger(database_url, tmp_path, Clock(), migrate=True)
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-async def queues(redis_url: str) -> AsyncIterator[Redis]:
-    async with connect_async(redis_url) as client:
-        yield client
