@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,13 +34,16 @@ async def bureau(
         yield running
 
 
-async def clicked_between(bureau: Bureau, **choices: Any) -> None:
-    """Company with contract 1, whose February a person invoices just before our call; the product has come to rest."""
+async def clicked_between(bureau: Bureau, times: int = 1) -> None:
+    """Company with contract 1, whose February (and so many `times` in all, the months after it) a person invoices just
+    before our call; the product has come to rest.
+    """
     bureau.at("2026-02-01 09:00")
-    await monthly(bureau, 1, **choices)
+    await monthly(bureau, 1)
     async with bureau.without_workers():
         await bureau.plan(billings=1)
-        bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
+        for _ in range(times):
+            bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
     await bureau.work_on(bureau.at_rest)
 
 
@@ -61,13 +63,7 @@ async def test_the_handmade_invoice_is_taken_in_and_ours_is_parked_before_its_ti
 
 
 async def test_ours_is_told_from_two_that_were_made_by_hand_in_the_same_moment(bureau: Bureau) -> None:
-    bureau.at("2026-02-01 09:00")
-    await monthly(bureau, 1)
-    async with bureau.without_workers():
-        await bureau.plan(billings=1)
-        for _ in range(2):
-            bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-01")
-    await bureau.work_on(bureau.at_rest)
+    await clicked_between(bureau, times=2)
     assert bureau.books(BJORK) == lines("""
         1 2026-02-01..2026-02-28 2026-02-01 125 by-hand
         1 2026-03-01..2026-03-31 2026-02-01 125 by-hand

@@ -117,13 +117,7 @@ async def test_an_invoice_that_stands_again_after_its_credit_is_cancelled_is_for
 async def test_what_a_lost_call_has_made_is_found_beside_a_credited_invoice_of_the_period_that_stands_again(
     bureau: Bureau,
 ) -> None:
-    await undone(bureau, "credit")
-    bureau.in_fortnox(BJORK, "set_period", contract=1, **FEBRUARY)
-    await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
-    bureau.at("2026-02-02 11:00")
-    await bureau.work(until=bureau.looked_for)
-    stands_again(bureau)
-    await read_anew(bureau, 1)
+    await looked_for_beside_one_that_stands_again(bureau)
     # Fortnox acts after we have given up.
     bureau.in_fortnox(BJORK, "create_invoice", contract=1, invoice_date="2026-02-02")
     bureau.at("2026-02-02 11:05")
@@ -135,19 +129,24 @@ async def test_what_a_lost_call_has_made_is_found_beside_a_credited_invoice_of_t
 async def test_what_a_person_says_was_never_made_is_not_taken_for_the_credited_invoice_of_the_period(
     bureau: Bureau,
 ) -> None:
+    await looked_for_beside_one_that_stands_again(bureau)
+    billing = await bureau.billing(BJORK, 1)
+    assert billing.status is Status.IN_DOUBT
+    await by_hand.never_made(bureau.ledger, bureau.fortnox, billing.id, "anna")
+    await bureau.work()
+    assert (await bureau.stands(BJORK))[-1] == "1 2026-02-01..2026-02-28 create parked unverified"
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 2
+
+
+async def looked_for_beside_one_that_stands_again(bureau: Bureau) -> None:
+    """February is invoiced again, but the call is cut off; then the credited invoice of the period stands again."""
     await undone(bureau, "credit")
     bureau.in_fortnox(BJORK, "set_period", contract=1, **FEBRUARY)
     await bureau.sandbox.fault(kind="cut", path="/3/contracts/1/createinvoice", times=1)
     bureau.at("2026-02-02 11:00")
     await bureau.work(until=bureau.looked_for)
-    billing = await bureau.billing(BJORK, 1)
-    assert billing.status is Status.IN_DOUBT
     stands_again(bureau)
     await read_anew(bureau, 1)
-    await by_hand.never_made(bureau.ledger, bureau.fortnox, billing.id, "anna")
-    await bureau.work()
-    assert (await bureau.stands(BJORK))[-1] == "1 2026-02-01..2026-02-28 create parked unverified"
-    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 2
 
 
 def stands_again(bureau: Bureau) -> None:

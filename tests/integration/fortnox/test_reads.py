@@ -10,7 +10,7 @@ from aiohttp import web
 from common.clock import boottime
 from common.fortnox import errors
 from common.fortnox.client import Fortnox
-from common.fortnox.governor import WINDOW
+from common.fortnox.governor import LIMIT, WINDOW
 from common.fortnox.listings import PAGE
 from common.ids import ContractNumber, InvoiceNumber
 from tests.integration.fortnox.conftest import TENANT, Opener
@@ -68,6 +68,11 @@ def contract_rows(count: int) -> list[dict[str, Any]]:
 
 def invoice_rows(*numbers: int) -> list[dict[str, Any]]:
     return [{"DocumentNumber": str(number), "InvoiceType": "AGREEMENTINVOICE"} for number in numbers]
+
+
+async def until_a_slot_is_booked(fortnox: Fortnox, within: float) -> None:
+    while await fortnox.governor.room(TENANT, within) == LIMIT:  # noqa: ASYNC110 - the slot is booked in Redis, not here
+        await asyncio.sleep(0.01)
 
 
 def pages_asked(shelf: Shelf) -> list[str]:
@@ -131,8 +136,7 @@ async def test_a_429_holds_back_also_those_who_had_booked_a_slot_before_it(opene
     one, other = await opened(), await opened()
     await one.governor.throttle(TENANT, 1.0)
     waiting = asyncio.create_task(one.permit(TENANT))
-    while await other.governor.room(TENANT, 1.1) == 25:  # noqa: ASYNC110 - the slot is booked in Redis, not here
-        await asyncio.sleep(0.01)
+    await until_a_slot_is_booked(other, within=1.1)
 
     await other.governor.throttle(TENANT, 2.0)
     throttled_at = boottime()
@@ -161,8 +165,7 @@ async def test_who_is_cancelled_while_it_waits_gives_its_slot_back(opened: Opene
     one, other = await opened(), await opened()
     await one.governor.throttle(TENANT, 4.0)
     waiting = asyncio.create_task(one.permit(TENANT))
-    while await other.governor.room(TENANT, 4.1) == 25:  # noqa: ASYNC110 - the slot is booked in Redis, not here
-        await asyncio.sleep(0.01)
+    await until_a_slot_is_booked(other, within=4.1)
 
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
