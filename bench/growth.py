@@ -20,6 +20,7 @@ from bench.planning import FIRST_TENANT, fill
 from bench.product import FULL, NETWORK, Product, running_product
 from bench.requests import EMAIL, LIST_CONTRACTS, Request
 from common.clock import Clock, boottime
+from common.fortnox.governor import WINDOW as OUR_WINDOW
 from common.fortnox.governor import Governor, governor_redis
 from common.ledger.database import open_ledger
 from common.queue.connections import connect_async
@@ -60,9 +61,8 @@ async def _measured(options: argparse.Namespace, companies: int) -> Mapping[str,
     tenants = range(FIRST_TENANT, FIRST_TENANT + companies)
     due = max(options.invoices // companies, 1)
     keep = options.keep and options.keep / str(companies)
-    window = 5.25 / SCALE
     async with running_product(
-        FULL, SCALED_DOWN, keep=keep, rate_window=window, poll_interval=POLL_INTERVAL
+        FULL, SCALED_DOWN, keep=keep, rate_window=OUR_WINDOW / SCALE, poll_interval=POLL_INTERVAL
     ) as product:
         for tenant in tenants:
             await product.sandbox.add_company(tenant, due=due)

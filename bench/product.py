@@ -22,7 +22,7 @@ from bench.cpu_time import cpu_seconds
 from bench.failure import BenchFailed
 from bench.requests import EMAIL, Request
 from bench.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, sandbox_process
-from common.fortnox.governor import Governor, governor_redis
+from common.fortnox.governor import WINDOW, Governor, governor_redis
 from common.ids import TenantId
 from common.ledger import policies, tenants
 from common.ledger.database import Ledger, open_ledger
@@ -125,7 +125,7 @@ async def running_product(
     *,
     keep: Path | None = None,
     poll_interval: float = 3600.0,
-    rate_window: float = 5.25,
+    rate_window: float = WINDOW,
     ahead: float = 0.0,
     workers: int = 1,
     program: Sequence[str] = PROGRAM,
