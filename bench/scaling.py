@@ -28,8 +28,6 @@ from bench.sandbox import Sandbox, sandbox_process
 FIRST_TENANT = 100_001
 CUT = 300_001
 CUT_DUE = 3
-CUT_WITHIN = 120.0
-"""Seconds in which what was not answered is found, or made again."""
 
 BEHAVIOUR = {**NETWORK, "create_answer": "Invoice"}
 """That answer tells the invoice's number, which the alternatives would otherwise have to look for."""

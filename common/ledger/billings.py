@@ -36,7 +36,7 @@ from common.ledger.outcomes import (
     Seek,
     Void,
 )
-from common.ledger.settling import give_back, move, resolve, settle, take_over
+from common.ledger.settling import move, resolve, settle, take_over
 
 __all__ = [
     "Again",
@@ -63,7 +63,6 @@ __all__ = [
     "expired",
     "find",
     "get",
-    "give_back",
     "keep",
     "known",
     "made_early",

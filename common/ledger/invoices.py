@@ -61,12 +61,6 @@ async def above(ledger: Ledger, tenant: TenantId, number: InvoiceNumber | None) 
     return [_invoice_of(row) for row in await ledger.fetch(_ABOVE, {"of_tenant": tenant, "number_seen": number or 0})]
 
 
-async def unread_above(ledger: Ledger, tenant: TenantId, number: InvoiceNumber | None) -> list[InvoiceNumber]:
-    """Those of `above` that were only seen in a list."""
-    found = await ledger.fetch(_UNREAD_ABOVE, {"of_tenant": tenant, "number_seen": number or 0})
-    return [InvoiceNumber(row.number) for row in found]
-
-
 _SAME = tuple(field.name for field in fields(Invoice) if field.name != "period")
 
 
@@ -130,5 +124,4 @@ _OF_PERIOD = _OF_CONTRACT.where(
     invoices.c.period_start == bindparam("start"), invoices.c.period_end == bindparam("end")
 )
 _ABOVE = _OF_TENANT.where(invoices.c.number > bindparam("number_seen"))
-_UNREAD_ABOVE = _ABOVE.where(invoices.c.read_at.is_(None))
 _UPSERT = {True: _upsert(sqlite.insert(invoices)), False: _upsert(postgresql.insert(invoices))}

@@ -31,11 +31,6 @@ class Pause:
     """Empty when the person gave no reason."""
 
 
-async def bureau_paused(ledger: Ledger) -> bool:
-    """Whether the kill switch is on."""
-    return bool((await ledger.fetch(_BUREAU))[0].paused)
-
-
 async def standing(ledger: Ledger, tenant: TenantId | None = None) -> list[Pause]:
     """The pauses that hold now, of all or of what concerns one company: the bureau's, then by company and contract."""
 

@@ -60,16 +60,6 @@ async def views(ledger: Ledger, tenant: TenantId | None = None, due_by: date | N
     return await ledger.read(partial(_read_views, ledger=ledger, tenant=tenant, due_by=due_by))
 
 
-async def due_tenants(ledger: Ledger, due_by: date) -> set[TenantId]:
-    """The companies with a contract that may fall due by that day; of the others the plan has nothing to insert."""
-
-    def work(connection: Connection) -> set[TenantId]:
-        may_be_due = _may_be_due(policies.read(connection, None).reach(due_by))
-        return set(connection.execute(select(contracts.c.tenant).where(may_be_due).distinct()).scalars())
-
-    return await ledger.read(work)
-
-
 def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None, due_by: date | None) -> Views:
     book = policies.read(connection, tenant)
     which = true() if tenant is None else contracts.c.tenant == tenant

@@ -5,7 +5,6 @@ let a late or missing answer make it callable again (design, section 5, rules 4,
 """
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -107,13 +106,6 @@ async def move(ledger: Ledger, billing: BillingId, step: Step, to: Outcome, by: 
         return True
 
     return await ledger.transact(work)
-
-
-async def give_back(
-    ledger: Ledger, billing: BillingId, step: Step, *, delay: timedelta, reason: Reason, by: str = "worker"
-) -> bool:
-    """A waiting billing waits on, at least `delay` from now. Returns as `move`."""
-    return await move(ledger, billing, step, Again(reason, delay, failed=False), by)
 
 
 async def resolve(

@@ -46,26 +46,6 @@ async def every(ledger: Ledger) -> list[Tenant]:
     return [tenant_of(row) for row in await ledger.fetch(_EVERY)]
 
 
-async def set_name(ledger: Ledger, tenant: TenantId, name: str, by: str) -> None:
-    """Gives the company the name that Fortnox or a person says it has."""
-
-    def work(connection: Connection) -> None:
-        before = connection.execute(_ONE, {"tenant_id": tenant}).one_or_none()
-        if before is not None and before.name != name:
-            connection.execute(update(tenants).where(tenants.c.id == tenant).values(name=name))
-            audit.record(
-                connection,
-                ledger,
-                by,
-                "tenant_named",
-                tenant=tenant,
-                before={"name": before.name},
-                after={"name": name},
-            )
-
-    await ledger.transact(work)
-
-
 async def note_listing(
     ledger: Ledger,
     tenant: TenantId,

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from common.clock import Clock
 from common.fortnox.governor import governor_redis
 from common.high_water import FILE, HighWater, MarksUnreadable
-from common.ledger import continuity, tenants
+from common.ledger import continuity, pauses
 from common.ledger.continuity import LedgerBehind, LedgerReplaced
 from common.ledger.database import Ledger, open_ledger
 from common.ledger.records import Mark
@@ -217,7 +217,7 @@ async def test_what_is_known_follows_the_ledger(ledger: Ledger, slots: Redis, tm
     await company(ledger)
     high_water = known(ledger, slots, tmp_path)
     await high_water.follow()
-    await tenants.set_name(ledger, TENANT, "Ett annat namn AB", "anna")
+    await pauses.pause(ledger, "tenant", tenant=TENANT, by="anna")
     await high_water.follow()
     mark = await newest(ledger)
     assert f'"entry": {mark.id},' in (tmp_path / "data" / FILE).read_text()

@@ -148,8 +148,9 @@ async def test_an_invoice_seen_only_in_a_list_is_unread(ledger: Ledger) -> None:
     invoice = await an_invoice(ledger)
     await invoices.mirror(ledger, [as_listed(replace(invoice, number=InvoiceNumber(n)), 1) for n in (99, 100, 102)])
     await invoices.mirror(ledger, [invoice])
-    assert await invoices.unread_above(ledger, TENANT, InvoiceNumber(99)) == [102, 100]
-    assert [found.number for found in await invoices.above(ledger, TENANT, InvoiceNumber(99))] == [102, 101, 100]
+    above = await invoices.above(ledger, TENANT, InvoiceNumber(99))
+    assert [found.number for found in above if found.read_at is None] == [102, 100]
+    assert [found.number for found in above] == [102, 101, 100]
     assert len(await invoices.above(ledger, TENANT, None)) == 4
 
 

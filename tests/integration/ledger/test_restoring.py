@@ -97,7 +97,8 @@ async def test_what_was_never_made_waits_again(ledger: Ledger) -> None:
 async def test_what_was_not_due_yet_is_not_due_before_afterwards(ledger: Ledger) -> None:
     await company(ledger)
     billing = await one(ledger)
-    await billings.give_back(ledger, billing.id, Step.CREATE, delay=timedelta(days=3), reason=Reason.UNREACHABLE)
+    later = Again(Reason.UNREACHABLE, timedelta(days=3), failed=False)
+    await billings.move(ledger, billing.id, Step.CREATE, later, "worker")
     due = (await now(ledger, billing)).not_before
     await restored(ledger)
     # It is looked for at once.

@@ -237,7 +237,8 @@ async def test_a_billing_given_back_waits_at_least_so_long(ledger: Ledger) -> No
     await company(ledger)
     billing = await one(ledger)
     delay = timedelta(seconds=20)
-    assert await billings.give_back(ledger, billing.id, Step.CREATE, delay=delay, reason=Reason.THROTTLED)
+    again = Again(Reason.THROTTLED, delay, failed=False)
+    assert await billings.move(ledger, billing.id, Step.CREATE, again, "worker")
     billing = await now(ledger, billing)
     assert billing.not_before == billing.changed_at + delay
     assert billing.failures == 0
