@@ -106,7 +106,8 @@ def release_probe(connection: Connection, probe: BillingId) -> None:
 
 
 def choose_probe(connection: Connection, tenant: TenantId, step: Step, billing: BillingId) -> bool:
-    """Makes the billing the one that is tried, of every block of its step that has none. `False`: there is no such."""
+    """Makes the billing the one that is tried, of every block of its step that has none, or has one of which it is in
+    doubt what it did: that may take days to be known. `False`: there is no such block."""
     chosen = connection.execute(_CHOOSE, {"owner": tenant, "at_step": step.value, "chosen": billing})
     return bool(chosen.rowcount)
 
@@ -187,7 +188,10 @@ _CHOOSE = (
     .where(
         blocks.c.tenant == bindparam("owner"),
         blocks.c.step.in_((EVERY_STEP, bindparam("at_step"))),
-        blocks.c.probe.is_(None),
+        or_(
+            blocks.c.probe.is_(None),
+            exists(select(billings.c.id).where(billings.c.id == blocks.c.probe, billings.c.status == word("in_doubt"))),
+        ),
     )
     .values(probe=bindparam("chosen"))
 )

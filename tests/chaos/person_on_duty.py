@@ -51,7 +51,8 @@ class PersonOnDuty:
             if tenant.paused:
                 await pauses.resume(self._ledger, "tenant", tenant=tenant.id, by=BY)
         for block in await blocks.every(self._ledger):
-            if block.probe is None:
+            probe = await billings.get(self._ledger, block.probe) if block.probe is not None else None
+            if probe is None or probe.status is Status.IN_DOUBT:
                 await self._retry_one(block)
         await self._cancel_early()
 

@@ -17,10 +17,12 @@ from common.rules.states import FINAL, Status, Step
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A block of a company, and the billing whose retry shows whether it has passed; `None`: there is no such yet."""
+    """A block of a company, and the billing whose retry shows whether it has passed; `None`: there is no such now."""
 
     block: Block
     retry: BillingId | None
+    in_doubt: bool
+    """Whether what was tried first is in doubt, so that it may be long before it shows anything."""
 
     @property
     def step(self) -> str:
@@ -36,6 +38,11 @@ class Stop:
     def cure(self) -> str:
         """What to do, ending with the command to type."""
         cure = REASONS[self.block.reason].cure
+        if self.in_doubt:
+            tried = f"{cure} Billing {self.block.probe} was tried first, and what that has done is not known yet."
+            return (
+                f"{tried} To try another: avtalsmotor billings retry {self.retry}" if self.retry is not None else tried
+            )
         if self.block.probe is not None:
             return f"{cure} Billing {self.block.probe} is being tried now; the others follow when it goes well."
         if self.retry is not None:
@@ -45,13 +52,17 @@ class Stop:
 
 async def of_companies(ledger: Ledger, tenant: TenantId | None = None) -> list[Stop]:
     """The stops of one company, or of all, the oldest first."""
-    return [Stop(block, await _to_retry(ledger, block)) for block in await blocks.every(ledger, tenant)]
+    return [await _stop(ledger, block) for block in await blocks.every(ledger, tenant)]
+
+
+async def _stop(ledger: Ledger, block: Block) -> Stop:
+    probe = await billings.get(ledger, block.probe) if block.probe is not None else None
+    in_doubt = probe is not None and probe.status is Status.IN_DOUBT
+    return Stop(block, await _to_retry(ledger, block) if probe is None or in_doubt else None, in_doubt)
 
 
 async def _to_retry(ledger: Ledger, block: Block) -> BillingId | None:
     """One that is parked for the reason, else one that waits at the step."""
-    if block.probe is not None:
-        return None
     parked = await billings.find(ledger, tenant=block.tenant, status=Status.PARKED, step=block.step)
     for one in parked:
         if one.reason is block.reason and not await _may_have_acted(ledger, one):

@@ -11,6 +11,7 @@ from common.rules.reasons import Reason
 from common.rules.states import Step
 from sandbox.books import CONTRACT_LICENCE
 from tests.integration.cli.conftest import Shell
+from tests.integration.ledger.story import SILENCE, settled
 from tests.sandboxes import TENANT, Sandbox
 from tests.valkeys import valkey
 
@@ -306,6 +307,21 @@ async def test_what_stops_a_company_is_shown_with_the_command_that_tries_it_agai
         assert command in shown
     assert (await bureau("billings", "retry", planned[0].id)).status == 0
     assert f"Billing {planned[0].id} is being tried now" in (await bureau("tenants", "show", TENANT)).out
+
+
+async def test_a_stop_whose_first_tried_billing_is_in_doubt_names_another_to_try(
+    bureau: Shell, planned: list[Billing], ledger: Ledger
+) -> None:
+    await blocks.put(ledger, TenantId(TENANT), Step.CREATE, Reason.LICENCE_MISSING, {}, "test")
+    await bureau("billings", "retry", planned[0].id)
+    await settled(ledger, planned[0], SILENCE, billings.Doubt())
+    [stop] = (await bureau("tenants", "show", TENANT, "--json")).json["blocks"]
+    assert (stop["tried_first"], stop["retry"]) == (planned[0].id, planned[1].id)
+    shown = (await bureau("tenants", "show", TENANT)).out
+    assert f"Billing {planned[0].id} was tried first, and what that has done is not known yet." in shown
+    assert f"To try another: avtalsmotor billings retry {planned[1].id}\n" in shown
+    answer = (await bureau("billings", "retry", planned[1].id)).out
+    assert f"Billing {planned[1].id} is tried first" in answer
 
 
 async def test_a_billing_parked_for_the_reason_is_the_one_to_retry(

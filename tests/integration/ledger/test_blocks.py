@@ -149,6 +149,25 @@ async def test_a_probe_that_must_wait_or_is_in_doubt_stays_the_probe(ledger: Led
     assert await blocks.every(ledger) == []
 
 
+async def test_another_can_be_tried_while_it_is_in_doubt_what_the_probe_did(ledger: Ledger) -> None:
+    await company(ledger)
+    first, second, third = await planned(ledger, [1, 2, 3])
+    await settled(ledger, first, REJECTED, LICENCE)
+    await billings.retry(ledger, first.id, "anna")
+    await settled(ledger, first, SILENCE, Doubt())
+    await billings.retry(ledger, second.id, "anna")
+    (block,) = await blocks.every(ledger)
+    assert block.probe == second.id
+    assert await ask(ledger, third) == Refused(Refusal.BLOCKED)
+    claim = await claimed(ledger, second)
+    # What became of the first one clears nothing any more; the second one is on its way.
+    found = Made(invoice_of(first))
+    await billings.resolve(ledger, first.id, Step.CREATE, found, "evidence", verdict="acted", note="found")
+    assert await ask(ledger, third) == Refused(Refusal.BLOCKED)
+    await billings.settle(ledger, claim, ACTED, Made(invoice_of(second, 102)))
+    assert await blocks.every(ledger) == []
+
+
 async def test_only_one_billing_is_the_probe(ledger: Ledger) -> None:
     await company(ledger)
     first, second = await planned(ledger, [1, 2])
