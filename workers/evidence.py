@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import structlog
 from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
 
 from common.fortnox import errors
 from common.ids import TenantId
@@ -47,10 +48,14 @@ async def seek_evidence(runtime: Runtime, tenant: TenantId) -> None:
 
     Raises LetGo when the process is told to stop meanwhile: what is found is written down finding by finding.
     """
-    async with only_one(runtime, tenant) as alone:
-        if alone:
-            async with runtime.in_hand.free():
-                await _seek(runtime, tenant)
+    try:
+        async with only_one(runtime, tenant) as alone:
+            if alone:
+                async with runtime.in_hand.free():
+                    await _seek(runtime, tenant)
+    except (OSError, RedisError, DBAPIError) as error:
+        # Redis or the database is away: the feeder asks again, as after any look that finds nothing.
+        log.warning("evidence_not_looked_for", tenant=tenant, error=str(error))
     await runtime.ring()
 
 

@@ -1,9 +1,12 @@
 """One worker at a time looks at a company; one that dies over it keeps the others away for seconds only."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
+from common.fortnox.governor import governor_redis
 from common.ids import TenantId
 from tests.bureau import WORKS_WITHIN, Bureau
 from tests.scenarios.companies import BJORK, unanswered
@@ -51,4 +54,14 @@ async def test_a_worker_that_died_while_it_looked_keeps_the_others_away_for_seco
             await evidence.seek_evidence(worker, TenantId(BJORK))
             await asyncio.sleep(0.02)
     await looking.__aexit__(None, None, None)
+    await worker.close()
+
+
+async def test_a_look_for_which_redis_does_not_answer_is_put_off(bureau: Bureau) -> None:
+    worker = await in_doubt(bureau)
+    async with governor_redis("redis://127.0.0.1:1/0") as away:
+        with capture_logs() as said:
+            await evidence.seek_evidence(replace(worker, slots=away), TenantId(BJORK))
+    assert [(line["event"], line["tenant"]) for line in said] == [("evidence_not_looked_for", BJORK)]
+    assert "create in_doubt" in (await bureau.stands(BJORK, 1))[1]
     await worker.close()
