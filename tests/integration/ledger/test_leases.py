@@ -1,6 +1,8 @@
 """Several producers share the companies: each company is one producer's, and none is nobody's for long."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -117,3 +119,55 @@ def test_the_shares_cover_everything_and_differ_by_one_at_most(companies: int, p
     shares = [share(rank, producers, companies) for rank in range(producers)]
     assert sum(shares) == companies
     assert max(shares) - min(shares) <= 1
+
+
+FROZEN = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from sqlalchemy import Connection, update
+from common.clock import Clock
+from common.ledger.database import open_ledger
+from common.ledger.schema import tenants
+
+tries = 0
+
+def rename(connection: Connection) -> None:
+    global tries
+    tries += 1
+    for half in (1, 2):
+        connection.execute(update(tenants).values(name=f"half {half} of try {tries}"))
+        if half == tries == 1:
+            print("in the middle", flush=True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+async def main() -> None:
+    ledger = await open_ledger(sys.argv[1], Path(), Clock())
+    await ledger.transact(rename)
+    await ledger.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_process_that_is_frozen_in_mid_transaction_holds_the_others_up_for_seconds_only(
+    ledger: Ledger, database_url: str
+) -> None:
+    everybody = await companies(ledger, 2)
+    frozen = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FROZEN, database_url, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert frozen.stdout is not None
+        assert await frozen.stdout.readline() == b"in the middle\n"
+        async with asyncio.timeout(30):
+            assert await renew(ledger, "a") == everybody
+        # What it was in the middle of was undone, and is done as a whole when it thaws.
+        assert {tenant.name for tenant in await tenants.every(ledger)} == {f"Bolaget {one} AB" for one in everybody}
+        frozen.send_signal(signal.SIGCONT)
+        assert await asyncio.wait_for(frozen.wait(), 60) == 0
+        assert {tenant.name for tenant in await tenants.every(ledger)} == {"half 2 of try 2"}
+    finally:
+        if frozen.returncode is None:
+            frozen.kill()
+            await frozen.wait()

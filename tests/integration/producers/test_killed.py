@@ -1,14 +1,17 @@
 """Roles as processes of their own that are killed or frozen at work: others take over, and nothing is done twice."""
 
+import contextlib
 import itertools
 import signal
+import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from common.clock import Clock
@@ -19,8 +22,8 @@ from common.rules.policy import PolicyChoice
 from common.rules.states import Status
 from sandbox.books import By
 from tests.databases import database_url, postgresql_url
+from tests.roles import Role, environment_for, roles, until
 from tests.roles import environment as common_environment
-from tests.roles import environment_for, roles, until
 from tests.sandboxes import Sandbox, sandbox
 
 __all__ = ["common_environment", "database_url", "postgresql_url", "sandbox"]
@@ -58,7 +61,7 @@ async def holders(ledger: Ledger) -> int:
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
 async def test_the_companies_of_a_producer_that_falls_silent_are_the_others_and_nothing_is_listed_twice(
-    ledger: Ledger, environment: Mapping[str, str], sandbox: Sandbox, blow: signal.Signals
+    ledger: Ledger, environment: Mapping[str, str], sandbox: Sandbox, database_url: str, blow: signal.Signals
 ) -> None:
     two = COMPANIES[:2]
     for tenant in two:
@@ -84,7 +87,7 @@ async def test_the_companies_of_a_producer_that_falls_silent_are_the_others_and_
         listed = len((await listings(sandbox))[company])
         await until(lambda: listed_again(company, listed + 1))
         await until(lambda: is_noted(ledger, company))
-        first.process.send_signal(blow)
+        await strike(first, blow, database_url)
         struck = time.monotonic()
         await until(one_has_all)
         assert time.monotonic() - struck < 10
@@ -101,6 +104,48 @@ async def test_the_companies_of_a_producer_that_falls_silent_are_the_others_and_
         pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
         # Of two that list in the same interval, one does so within half of it after the other.
         assert min(pauses) > INTERVAL / 2, pauses
+
+
+async def strike(role: Role, blow: signal.Signals, database_url: str) -> None:
+    """Kills it, or freezes it at a moment when it keeps no lock that nothing but its end would free."""
+    role.process.send_signal(blow)
+    keeps_locks = keeps_sqlite if database_url.startswith("sqlite:///") else keeps_postgresql
+    while blow is signal.SIGSTOP and await keeps_locks(database_url):
+        role.process.send_signal(signal.SIGCONT)
+        await until(partial(has_let_go, keeps_locks, database_url))
+        role.process.send_signal(signal.SIGSTOP)
+
+
+async def has_let_go(keeps_locks: Callable[[str], Awaitable[bool]], url: str) -> bool:
+    return not await keeps_locks(url)
+
+
+async def keeps_sqlite(url: str) -> bool:
+    """Whether somebody goes on writing: nothing frees the lock of a process that lives."""
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0.2)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+async def keeps_postgresql(url: str) -> bool:
+    """Whether somebody prepared a statement and does not run it: any other transaction is ended within seconds."""
+    connection = await asyncpg.connect(url)
+    try:
+        for _ in range(10):
+            if not await connection.fetchval(PREPARED_ONLY):
+                return False
+    finally:
+        await connection.close()
+    return True
+
+
+PREPARED_ONLY = """
+    SELECT count(*) FROM pg_stat_activity, pg_sleep(0.05)
+    WHERE datname = current_database() AND state = 'active' AND wait_event = 'ClientRead'
+"""
 
 
 async def is_noted(ledger: Ledger, company: TenantId) -> bool:
