@@ -152,7 +152,7 @@ def test_what_is_no_address_stays(text: str) -> None:
 async def test_summer_time_is_told_in_swedish_time(
     shell: Shell, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    summer = datetime(2026, 7, 1, 0, 30, tzinfo=STOCKHOLM)
+    summer = datetime(2026, 7, 1, 0, 30, 30, tzinfo=STOCKHOLM)
     ledger.clock.shift += summer - ledger.clock.now()
     await tenants.add(ledger, MINE, "Nordlund", "anna")
     for day, found in ((date(2026, 7, 1), 1), (date(2026, 6, 30), 0)):
