@@ -21,7 +21,6 @@ from common.ids import BillingId, TenantId
 from common.ledger import billings
 from common.ledger.billings import Ready
 from common.ledger.database import Ledger
-from common.ledger.records import Attempt, Billing
 from common.queue import outbox
 from common.queue.contents import on_their_way
 from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence
@@ -279,17 +278,14 @@ class Feeder:
 
     async def ask_for_evidence(self) -> None:
         """Sends one look to each tenant whose answers have waited long enough, or are enough to share one."""
-        sought: dict[TenantId, list[tuple[Billing, Attempt]]] = defaultdict(list)
-        for billing, attempt in await billings.seekers(self._ledger):
-            if self._tenancy.holds(billing.tenant):
-                sought[billing.tenant].append((billing, attempt))
-        for tenant in self._looks.keys() - sought.keys():
-            del self._looks[tenant]
         now = self._ledger.clock.now()
         ages = {
-            tenant: [(now - billing.changed_at).total_seconds() for billing, _ in entries]
-            for tenant, entries in sought.items()
+            tenant: [(now - one).total_seconds() for one in since]
+            for tenant, since in (await billings.sought_since(self._ledger, self._tenancy.name)).items()
+            if self._tenancy.holds(tenant)
         }
+        for tenant in self._looks.keys() - ages.keys():
+            del self._looks[tenant]
         self._reads_to_come = {tenant: sum(age < FOUND_WITHIN for age in of_it) for tenant, of_it in ages.items()}
         messages: list[Message] = []
         for tenant, of_it in ages.items():

@@ -60,6 +60,12 @@ AT_ONCE = 0.0
 FEED_AT_LEAST_EVERY = 0.5
 """Seconds; the doorbell and the poller wake the feeder sooner."""
 
+RINGS_TOGETHER = 0.1
+"""Seconds between two rounds of the feeder for what workers have done; what the producer finds due waits for none."""
+
+ROUND_SHARE = 4
+"""With many companies, so many times as long as a round takes: it may not use the whole processor."""
+
 EXPLAIN_WITHIN = 5.0
 """Seconds after which a tenant is listed again that was stopped by a surprise, which a listing may explain; if it did
 not, after twice as long."""
@@ -113,6 +119,7 @@ class Producer:
         self._planned_on: date | None = None
         self._wake = asyncio.Event()
         self._taken = asyncio.Event()
+        self._round_took = 0.0
         self._stopping = False
 
     async def run(self) -> None:
@@ -344,14 +351,17 @@ class Producer:
             while not self._stopping:
                 await bell.wait(FEED_AT_LEAST_EVERY)
                 self._wake.set()
+                await asyncio.sleep(max(RINGS_TOGETHER, ROUND_SHARE * self._round_took))
 
     async def _feed(self) -> None:
         while not self._stopping:
+            began = boottime()
             try:
                 stale = await self._feeder.admit(self._listed_at, self._being_listed)
                 for tenant in stale:
                     self._next_poll[tenant] = AT_ONCE
                 await self._feeder.ask_for_evidence()
+                self._round_took = boottime() - began
                 # Not by the tick: what waits for midnight leaves at midnight.
                 pause = 0.0 if self._wake.is_set() else await self._feeder.until_next()
             except AWAY as error:

@@ -1,7 +1,7 @@
 """Reads billings and their attempts, for whoever shows, feeds or seeks. Changes nothing: `billing_changes` does."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -161,6 +161,15 @@ async def seekers(ledger: Ledger, tenant: TenantId | None = None) -> list[tuple[
     statement = _SEEKERS if tenant is None else _SEEKERS.where(billings.c.tenant == tenant)
     rows = await ledger.fetch(statement, ledger.shift)
     return [(billing_of(row), attempt_of(row, "attempt_")) for row in rows]
+
+
+async def sought_since(ledger: Ledger, producer: str) -> Mapping[TenantId, Sequence[datetime]]:
+    """Since when each of the producer's companies has billings that must be looked for, the oldest first; those that
+    `seekers` tells of."""
+    since: dict[TenantId, list[datetime]] = defaultdict(list)
+    for row in await ledger.fetch(_SOUGHT_SINCE, {"producer": producer, **ledger.shift}):
+        since[row.tenant].append(row.changed_at)
+    return since
 
 
 async def outrun(ledger: Ledger, tenant: TenantId) -> list[tuple[Billing, Attempt]]:
@@ -434,6 +443,11 @@ _NEXT_READY = select(
     ).label("first"),
 ).where(tenants.c.leased_by == bindparam("producer"))
 _ATTEMPTS = select(attempts).where(attempts.c.billing == bindparam("billing")).order_by(attempts.c.id)
+_is_sought = and_(
+    text(f"billings.{IS_UNDER_WAY}"),
+    billings.c.status != word(Status.CLAIMED.value),
+    or_(billings.c.not_before.is_(None), billings.c.not_before <= NOW),
+)
 _newer = attempts.alias("newer")
 _SEEKERS = (
     select(billings, *(column.label(f"attempt_{column.name}") for column in attempts.c))
@@ -441,9 +455,7 @@ _SEEKERS = (
     .where(
         # By company, as the index of what is under way is: else SQLite begins with every attempt there ever was.
         billings.c.tenant.in_(select(tenants.c.id)),
-        text(f"billings.{IS_UNDER_WAY}"),
-        billings.c.status != word(Status.CLAIMED.value),
-        or_(billings.c.not_before.is_(None), billings.c.not_before <= NOW),
+        _is_sought,
         ~exists(
             select(_newer.c.id).where(
                 _newer.c.billing == attempts.c.billing, _newer.c.step == attempts.c.step, _newer.c.id > attempts.c.id
@@ -451,6 +463,11 @@ _SEEKERS = (
         ),
     )
     .order_by(billings.c.changed_at, billings.c.id)
+)
+_SOUGHT_SINCE = (
+    select(billings.c.tenant, billings.c.changed_at)
+    .where(billings.c.tenant.in_(select(tenants.c.id).where(tenants.c.leased_by == bindparam("producer"))), _is_sought)
+    .order_by(billings.c.changed_at)
 )
 _later = billings.alias("later")
 _OUTRUN = (

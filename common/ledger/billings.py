@@ -17,6 +17,7 @@ from common.ledger.billing_rows import (
     owner_of,
     ready,
     seekers,
+    sought_since,
 )
 from common.ledger.billing_rows import attempts_of as attempts
 from common.ledger.by_person import NotPossible, approve, cancelled_early, keep, known, made_early, retry, skip
@@ -76,5 +77,6 @@ __all__ = [
     "seekers",
     "settle",
     "skip",
+    "sought_since",
     "take_over",
 ]

@@ -168,15 +168,19 @@ class _DoorbellConsumer(Consumer):
         self._bell = broker.bells[queue]
         self._fetched: deque[dramatiq.Message[Any]] = deque()
         self._misses = 0
+        self._is_due = True
+        self._left_some = True
         # At once, too: a new consumer may stand where the answer to a fetch was lost.
         self._take_back_at = time.monotonic()
 
     def __next__(self) -> MessageProxy | None:
-        if not self._fetched:
+        # When the last look has left nothing behind, there is nothing to be seen before the next ring.
+        if not self._fetched and (self._is_due or self._bell.is_set()):
             # Cleared before looking: a ring from here on means another look.
             self._bell.clear()
             with _lost_connection():
                 self._look()
+            self._is_due = self._left_some
         if self._broker.stopping:
             self.close()
         if self._fetched:
@@ -185,6 +189,7 @@ class _DoorbellConsumer(Consumer):
         longest = _PAUSE_WHILE_STOPPING if self._broker.stopping else self._longest_pause
         self._misses, pause = compute_backoff(self._misses, max_backoff=longest)
         self._bell.wait(pause / 1000)
+        self._is_due = True
         return None
 
     def ack(self, message: MessageProxy) -> None:
@@ -225,17 +230,22 @@ class _DoorbellConsumer(Consumer):
             _log.warning("message_not_settled", queue=self._queue, error=str(error))
             return
         self._in_hand.discard(_redis_id(message))
-        # There is room for another: look now, not at the next poll.
-        self._bell.set()
+        if self._left_some:
+            # There is room for another: look now, not at the next poll.
+            self._bell.set()
 
     def _look(self) -> None:
         if time.monotonic() >= self._take_back_at:
             self._take_back()
+        # Also for what is settled while this thread looks; with room left over, a ring tells of the next message.
+        self._left_some = True
         room = self._prefetch - len(self._in_hand)
         if room <= 0 or self._broker.stopping:
             self._broker.beat()
             return
-        for body in self._broker.do_fetch(self._queue, room):
+        bodies = self._broker.do_fetch(self._queue, room)
+        self._left_some = len(bodies) >= room
+        for body in bodies:
             message = self._read(body)
             if message is None:
                 # The answer to a fetch does not tell which id the body belongs to; `_take_back` finds that out.
