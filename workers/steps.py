@@ -103,6 +103,14 @@ async def _claim_and_call(runtime: Runtime, work: Work[Value], billing: Billing,
         return
     if not await _is_vouched_for(runtime, claim):
         return
+    try:
+        await runtime.fortnox.still_due(permit, max_wait=runtime.longest_wait)
+    except errors.NoSlot as full:
+        await _settle(runtime, claim, NO_SLOT, Again(Reason.THROTTLED, timedelta(seconds=full.wait), failed=False))
+        return
+    except errors.NotSent:
+        await _settle(runtime, claim, NO_SLOT, Again(Reason.NOT_SENT, timedelta(seconds=1), failed=False))
+        return
     if boottime() + runtime.settings.call_timeout > claim.held_until:
         # The process stood still between the commit and here. Whoever takes the lease over may not know whether the
         # request left; it has not, and now it must not.
@@ -163,6 +171,7 @@ async def _concluded(conclusion: Awaitable[Outcome]) -> Outcome:
 
 
 NOT_SENT = Answer("not_sent", message="the lease had run out before the request could leave")
+NO_SLOT = Answer("not_sent", message="the claim took so long that its slot had passed, and no other one was at hand")
 NOT_VOUCHED_FOR = Answer("not_sent", message="it could not be told whether the ledger is an older copy")
 
 

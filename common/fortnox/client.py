@@ -71,6 +71,10 @@ class Fortnox:
         """Wait for the tenant's next slot; see `Requests.permit`."""
         return await self._requests.permit(tenant, max_wait=max_wait)
 
+    async def still_due(self, permit: Permit, *, max_wait: float) -> None:
+        """Waits for the permit's slot anew if it was not used in time; see `Requests.still_due`."""
+        await self._requests.still_due(permit, max_wait=max_wait)
+
     # Reads ------------------------------------------------------------------------------------------------------------
 
     async def contracts(self, tenant: TenantId, *, status: str | None = "active") -> Listing[ContractItem]:

@@ -38,6 +38,8 @@ log = structlog.get_logger()
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for name, connection and TLS together; nothing has been sent when it runs out."""
+LATE = 1.0
+"""Seconds after its slot was due from which a request does not just leave late: others may have had its place since."""
 IDLE_CONNECTION = 15.0
 """Seconds after which an unused connection is closed by us, rather than found closed by an effect."""
 READ_PAUSES = (0.2, 0.6, 1.8)
@@ -153,16 +155,35 @@ class Requests:
         # Its ticket is known before it is booked: who is cancelled may have booked it, and not have heard so yet.
         slot = Slot(new_ticket(), 0.0)
         try:
-            asked = boottime()
-            slot = await self.governor.slot(tenant, max(deadline - asked, 0), slot)
-            while slot.wait:
-                await asyncio.sleep(slot.wait)
-                asked = boottime()
-                slot = await self.governor.slot(tenant, max(deadline - asked, 0), slot)
-            return Permit(tenant, await self._tokens.token(tenant), slot, asked)
+            due = await self._until_due(tenant, slot, deadline)
+            return Permit(tenant, await self._tokens.token(tenant), slot, due)
         except (asyncio.CancelledError, TokenError):
             self._tell_governor(self.governor.give_back(tenant, slot), "slot_not_given_back", tenant)
             raise
+
+    async def still_due(self, permit: Permit, *, max_wait: float) -> None:
+        """Waits for the permit's slot anew if it was not used when it was due, as when a commit took seconds.
+
+        The token stays the one that whoever holds the permit has written down.
+
+        Parameters:
+          max_wait: seconds.
+
+        Raises: `GovernorUnreachable`; `NoSlot` when the slot is further away than `max_wait`.
+        """
+        late = boottime() - permit.due
+        if late > LATE:
+            log.info("slot_asked_for_again", tenant=permit.tenant, late=round(late, 3))
+            permit.due = await self._until_due(permit.tenant, permit.slot, boottime() + max_wait)
+
+    async def _until_due(self, tenant: TenantId, slot: Slot, deadline: float) -> float:
+        """Waits until what is booked under the slot's ticket is due; returns when that was, by `boottime`."""
+        while True:
+            asked = boottime()
+            slot = await self.governor.slot(tenant, max(deadline - asked, 0), slot)
+            if not slot.wait:
+                return asked
+            await asyncio.sleep(slot.wait)
 
     async def read(self, tenant: TenantId, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """A GET without effect, tried again where the reason may pass."""

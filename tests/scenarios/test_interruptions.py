@@ -1,5 +1,13 @@
 """Things that pass: a token that dies, a limit that is met, a server that stumbles. Nobody notices but the log."""
 
+import asyncio
+import contextlib
+import sqlite3
+
+import pytest
+from structlog.testing import capture_logs
+
+from common.fortnox import requests
 from tests.bureau import Bureau, lines
 from tests.scenarios.companies import BJORK, monthly, proven
 
@@ -68,3 +76,27 @@ async def test_contracts_that_could_not_be_listed_in_the_morning_are_invoiced_wh
     await bureau.work()
     assert bureau.books(BJORK) == ["1 2026-02-01..2026-02-28 2026-02-01 125 booked mailed"]
     assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_a_database_that_stood_still_has_held_up_asks_for_its_slot_again(
+    bureau: Bureau, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "LATE", 0.2)
+    await proven(bureau, 3)
+    with capture_logs() as said:
+        working = asyncio.create_task(bureau.work())
+        while not working.done() and "slot_asked_for_again" not in {line["event"] for line in said}:
+            await stand_still(database_url)
+        await working
+    assert "slot_asked_for_again" in {line["event"] for line in said}
+    assert bureau.books(BJORK) == lines(JANUARY_AND_FEBRUARY)
+
+
+async def stand_still(sqlite_url: str) -> None:
+    """Keeps the database from being written for a while, and then lets everybody write who has waited."""
+    with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=10)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        await asyncio.sleep(0.4)
+        connection.rollback()
+    await asyncio.sleep(0.02)

@@ -161,6 +161,22 @@ async def test_a_request_counts_from_when_it_left_not_from_when_its_slot_was_due
     assert boottime() + wait >= granted + 0.2 + WINDOW
 
 
+async def test_a_permit_that_was_kept_too_long_waits_for_those_who_went_meanwhile(opened: Opener) -> None:
+    one, other = await opened(rate_window=2.0), await opened(rate_window=2.0)
+    kept = [await one.permit(TENANT) for _ in range(25)]
+    await asyncio.sleep(2.1)  # as a database may stand still
+    granted = boottime()
+    assert await other.governor.room(TENANT, 0) == 25
+    for _ in range(25):
+        await other.permit(TENANT)
+
+    with pytest.raises(errors.NoSlot):
+        await one.still_due(kept[0], max_wait=0.1)
+    await one.still_due(kept[1], max_wait=30)
+
+    assert boottime() >= granted + 2.0
+
+
 async def test_who_is_cancelled_while_it_waits_gives_its_slot_back(opened: Opener) -> None:
     one, other = await opened(), await opened()
     await one.governor.throttle(TENANT, 4.0)
