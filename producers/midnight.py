@@ -15,6 +15,7 @@ from common.ids import TenantId
 from common.ledger import planning, tenants
 from common.ledger.database import Ledger
 from common.ledger.records import Tenant
+from common.rules.plan import Verdict
 from common.rules.reasons import Reason
 from producers import recipients
 from producers.contracts import read_books
@@ -133,10 +134,12 @@ class Midnight:
         known = await tenants.get(self._ledger, tenant)
         if known is None:
             return
-        decided = [one for one in await verdicts_on_due(self._ledger, tenant, day) if one.due_on == day]
-        is_known = await self._learn_books(fortnox, known, day, is_any_due=bool(decided))
-        if is_known and decided:
-            decided = [one for one in await verdicts_on_due(self._ledger, tenant, day) if one.due_on == day]
+        decided = await self._verdicts_on(tenant, day)
+        is_known = True
+        if decided and (known.facts_on is None or known.facts_on < day):
+            is_known = await self._learn_books(fortnox, tenant, day)
+            if is_known:
+                decided = await self._verdicts_on(tenant, day)
         due = [one for one in decided if one.reason is Reason.DUE]
         wanted = due if is_known else []
         await planning.withdraw(self._ledger, tenant, wanted, BY)
@@ -150,19 +153,21 @@ class Midnight:
         if inserted:
             log.info("planned_ahead", tenant=tenant, day=str(day), billings=len(inserted))
 
-    async def _learn_books(self, fortnox: Fortnox, tenant: Tenant, day: date, *, is_any_due: bool) -> bool:
+    async def _verdicts_on(self, tenant: TenantId, day: date) -> list[Verdict]:
+        """What the rules say now of that which falls due on the day."""
+        return [one for one in await verdicts_on_due(self._ledger, tenant, day) if one.due_on == day]
+
+    async def _learn_books(self, fortnox: Fortnox, tenant: TenantId, day: date) -> bool:
         """Reads the locked period and the financial years for the next day. Returns whether they are known for it.
 
         Where the accounting method changes with the day, as at the end of a year, today's is still needed: then the day
         is planned when it has begun.
         """
-        if not is_any_due or (tenant.facts_on is not None and tenant.facts_on >= day):
-            return True
-        books = await read_books(fortnox, tenant.id)
+        books = await read_books(fortnox, tenant)
         today = self._ledger.clock.today()
         if books is None or books.on(today).cash != books.on(day).cash:
             return False
-        await tenants.note_facts(self._ledger, tenant.id, books.on(day), day)
+        await tenants.note_facts(self._ledger, tenant, books.on(day), day)
         return True
 
     def _seconds_left(self) -> float:
