@@ -101,15 +101,7 @@ async def _claim_and_call(runtime: Runtime, work: Work[Value], billing: Billing,
         log.info("claim_refused", why=claim.why.value)
         await runtime.ring()
         return
-    if not await _is_vouched_for(runtime, claim):
-        return
-    try:
-        await runtime.fortnox.still_due(permit, max_wait=runtime.longest_wait)
-    except errors.NoSlot as full:
-        await _settle(runtime, claim, NO_SLOT, Again(Reason.THROTTLED, timedelta(seconds=full.wait), failed=False))
-        return
-    except errors.NotSent:
-        await _settle(runtime, claim, NO_SLOT, Again(Reason.NOT_SENT, timedelta(seconds=1), failed=False))
+    if not (await _is_vouched_for(runtime, claim) and await _has_its_slot(runtime, claim, permit)):
         return
     if boottime() + runtime.settings.call_timeout > claim.held_until:
         # The process stood still between the commit and here. Whoever takes the lease over may not know whether the
@@ -133,6 +125,20 @@ async def _is_vouched_for(runtime: Runtime, claim: Claim) -> bool:
     except (OSError, RedisError, DBAPIError) as error:
         log.warning("ledger_not_vouched_for", error=str(error))
         await _settle(runtime, claim, NOT_VOUCHED_FOR, Again(Reason.NOT_SENT, timedelta(seconds=1), failed=False))
+        return False
+    return True
+
+
+async def _has_its_slot(runtime: Runtime, claim: Claim, permit: Permit) -> bool:
+    """Whether the call has a slot that is due now: where the commit took seconds, the one before it had passed."""
+    try:
+        await runtime.fortnox.still_due(permit, max_wait=runtime.longest_wait)
+    except errors.NoSlot as full:
+        await _settle(runtime, claim, NO_SLOT, Again(Reason.THROTTLED, timedelta(seconds=full.wait), failed=False))
+        return False
+    except errors.NotSent as error:
+        log.warning("slot_not_asked_for_again", error=str(error))
+        await _settle(runtime, claim, NO_SLOT, Again(Reason.NOT_SENT, timedelta(seconds=1), failed=False))
         return False
     return True
 

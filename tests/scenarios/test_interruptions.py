@@ -3,13 +3,20 @@
 import asyncio
 import contextlib
 import sqlite3
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from common.fortnox import requests
+from common.fortnox.governor import Governor, governor_redis
+from common.ids import TenantId
+from common.ledger import billings
+from common.ledger.outcomes import Refused
+from common.ledger.records import Claim
 from tests.bureau import Bureau, lines
 from tests.scenarios.companies import BJORK, monthly, proven
+from workers.steps import NO_SLOT
 
 JANUARY_AND_FEBRUARY = """
     1 2026-01-01..2026-01-31 2026-01-01 125 booked mailed
@@ -91,6 +98,31 @@ async def test_what_a_database_that_stood_still_has_held_up_asks_for_its_slot_ag
         await working
     assert "slot_asked_for_again" in {line["event"] for line in said}
     assert bureau.books(BJORK) == lines(JANUARY_AND_FEBRUARY)
+
+
+async def test_a_call_whose_slot_has_passed_is_not_made_when_no_other_is_at_hand(
+    bureau: Bureau, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await proven(bureau, 1)
+    before = await bureau.calls(BJORK, "/3/contracts/1/createinvoice")
+    claim = billings.claim
+
+    async def claim_slowly(*args: Any, **facts: Any) -> Claim | Refused:
+        claimed = await claim(*args, **facts)
+        # Of the worker's own event loop, as nothing of the bureau's is.
+        async with governor_redis(redis_url) as slots:
+            await Governor(slots, bureau.settings.fortnox_client_id).throttle(TenantId(BJORK), 30)
+        return claimed
+
+    async def is_put_off() -> bool:
+        return "create waiting throttled" in (await bureau.stands(BJORK, 1))[-1]
+
+    monkeypatch.setattr(requests, "LATE", 0.0)
+    monkeypatch.setattr(billings, "claim", claim_slowly)
+    await bureau.work(until=is_put_off)
+    [call] = await billings.attempts(bureau.ledger, (await bureau.billing(BJORK, 1)).id)
+    assert (call.verdict, call.message) == ("not_sent", NO_SLOT.message)
+    assert await bureau.calls(BJORK, "/3/contracts/1/createinvoice") == before
 
 
 async def stand_still(sqlite_url: str) -> None:
