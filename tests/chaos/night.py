@@ -141,7 +141,7 @@ async def run(
             least_hits=deal.least,
             invoices=len(invoices),
             record=scene.record,
-            verdict=judge(due, invoices, rows, explanations.why, _edited(scene), forgotten),
+            verdict=judge(due, invoices, rows, explanations.why, _edited(scene), forgotten, told),
             ended_early=ended_early,
         )
 

@@ -123,6 +123,17 @@ def test_an_invoice_that_an_older_ledger_has_forgotten_is_in_plain_sight_by_the_
     assert not wrong(judge([DUE], [INVOICE], [], lambda _: None, forgotten=lambda _: True))
 
 
+def test_an_invoice_that_a_person_made_of_a_later_period_is_in_plain_sight_by_the_proof_alone() -> None:
+    later = replace(EARLY, by_person=True)
+    assert wrong(judged([INVOICE, later], [ROW])) == {"disagreements"}
+    told = {(later.tenant, later.number)}
+    assert not wrong(judge([DUE], [INVOICE, later], [ROW], lambda _: None, told=told))
+    assert "disagreements" in wrong(judge([DUE], [INVOICE, later], [ROW], lambda _: None, told={(200, later.number)}))
+    # Nothing of ours is excused by being told.
+    assert wrong(judge([DUE], [INVOICE, EARLY], [ROW], lambda _: None, told=told)) == {"early_not_caught"}
+    assert wrong(judge([DUE], [INVOICE], [], lambda _: None, told={(100, INVOICE.number)})) == {"disagreements"}
+
+
 def test_what_is_forgotten_is_never_doubled_for_that() -> None:
     again = replace(INVOICE, number=8)
     assert "double" in wrong(judge([DUE], [INVOICE, again], [], lambda _: None, forgotten=lambda _: True))

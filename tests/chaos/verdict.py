@@ -63,6 +63,7 @@ def judge(
     why: Why,
     edited: Collection[tuple[int, int]] = (),
     forgotten: Callable[[Invoice], bool] = lambda _: False,
+    told: Collection[tuple[int, int]] = (),
 ) -> Verdict:
     """Judges the books.
 
@@ -74,6 +75,8 @@ def judge(
       edited: (company, contract) of those whose period a person changed.
       forgotten: whether the ledger need not know of an invoice, having been put back to an older copy of itself; such a
         one is in plain sight by the product's proof.
+      told: (company, invoice) of what the product's proof says needs a look. Of an invoice that a person has made of a
+        period that is not due nothing else tells: it was nobody's to make.
     """
     verdict = Verdict()
     of_contract: dict[tuple[int, int], list[Invoice]] = defaultdict(list)
@@ -88,7 +91,8 @@ def judge(
         lost_sight_of = {
             invoice.number for invoice in of_contract[key] if invoice.number not in known and forgotten(invoice)
         }
-        _judge_contract(verdict, one, of_contract[key], billed[key], why, lost_sight_of, edited=key in edited)
+        told_of = {number for tenant, number in told if tenant == one.tenant}
+        _judge_contract(verdict, one, of_contract[key], billed[key], why, lost_sight_of, told_of, edited=key in edited)
     for invoice in invoices:
         _judge_invoice(verdict, invoice)
     by_number = {(invoice.tenant, invoice.number): invoice for invoice in invoices}
@@ -104,6 +108,7 @@ def _judge_contract(
     rows: Sequence[Row],
     why: Why,
     forgotten: Collection[int],
+    told: Collection[int],
     *,
     edited: bool,
 ) -> None:
@@ -123,6 +128,10 @@ def _judge_contract(
             verdict.in_plain_sight.append(f"{invoice} (the older ledger knows nothing of it, the proof tells of it)")
         elif invoice not in of_period and not invoice.by_person:
             _judge_not_asked_for(verdict, invoice, rows, edited=edited)
+        elif invoice not in of_period and invoice.number not in taken_in and invoice.number in told:
+            verdict.in_plain_sight.append(
+                f"{invoice} (made by hand of a period that is not due; the proof tells of it)"
+            )
         elif invoice.number not in taken_in and not any(row.status in _IN_SIGHT for row in rows):
             verdict.disagreements.append(f"{invoice} stands in no row of the ledger")
 
