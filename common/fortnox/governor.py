@@ -147,7 +147,7 @@ class Governor:
             try:
                 return await ask()
             except NoScriptError:
-                await self._redis.script_load(self._script.script)
+                await self._redis.script_load(_SCRIPT)
                 return await ask()
 
         return dict(zip(tenants, map(int, await redis_says(ask_until_known())), strict=True))
