@@ -92,21 +92,6 @@ class Sent:
         return now - self.at > min(MESSAGE_LOST_AFTER * 2.0 ** (self.times - 1), SENT_AGAIN_AFTER)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a company could send, had it the room.
-
-    Parameters:
-      unsent: what has no message yet, the oldest first.
-      on_their_way: how many messages it has that took no slot yet, as far as is known.
-      reads_before_creates: how many requests each create makes before its call.
-    """
-
-    unsent: Sequence[Ready]
-    on_their_way: int
-    reads_before_creates: int
-
-
 class Feeder:
     """Sends messages for what the ledger says is ready, of the companies that the producer has on lease."""
 
@@ -168,7 +153,7 @@ class Feeder:
             by_tenant[billing.tenant].append(billing)
         self._creating -= set(asked)
         self._creating |= {billing.tenant for billing in ready if billing.step is Step.CREATE}
-        wishes: dict[TenantId, Wish] = {}
+        admitted: list[list[Ready]] = []
         stale: set[TenantId] = set()
         for tenant, waiting in by_tenant.items():
             creates = sum(one.step is Step.CREATE for one in waiting)
@@ -181,25 +166,9 @@ class Feeder:
                     reads = 1
             else:
                 self._stale_since.pop(tenant, None)
-            unsent = [one for one in waiting if not self._is_on_its_way(one)]
-            if unsent:
-                wishes[tenant] = Wish(unsent, on_their_way=len(waiting) - len(unsent), reads_before_creates=reads)
-        await self._send(list(round_robin(await self._with_room(wishes))))
+            admitted.append(await self._with_room(tenant, waiting, reads_before_creates=reads))
+        await self._send(list(round_robin(admitted)))
         return stale
-
-    async def _with_room(self, wishes: Mapping[TenantId, Wish]) -> list[Sequence[Ready]]:
-        """Of each company those that will get a slot within the horizon."""
-        fitting: list[Sequence[Ready]] = []
-        for tenant, room in (await self._governor.rooms(list(wishes), HORIZON)).items():
-            wish = wishes[tenant]
-            # Looks come first: behind a queue of creates an answer would be found so late that it is no longer fresh.
-            left = room - wish.on_their_way - self._reads_to_come.get(tenant, 0)
-            costs = [1 + wish.reads_before_creates * (one.step is Step.CREATE) for one in wish.unsent]
-            number = sum(spent <= left for spent in accumulate(costs))
-            if number < len(wish.unsent):
-                self._filled_until[tenant] = boottime() + FILLED_FOR
-            fitting.append(wish.unsent[:number])
-        return fitting
 
     def _is_stale(self, listed_at: float | None) -> bool:
         return listed_at is None or boottime() - listed_at > self._fresh.total_seconds() * STALE_LISTING
@@ -207,6 +176,20 @@ class Feeder:
     def _listing_comes_soon(self, tenant: TenantId, being_listed: Collection[TenantId]) -> bool:
         asked_since = self._stale_since.setdefault(tenant, boottime())
         return tenant in being_listed or boottime() - asked_since < LISTING_BEGINS_WITHIN
+
+    async def _with_room(self, tenant: TenantId, waiting: Sequence[Ready], *, reads_before_creates: int) -> list[Ready]:
+        on_their_way = [one for one in waiting if self._is_on_its_way(one)]
+        candidates = [one for one in waiting if not self._is_on_its_way(one)]
+        if not candidates:
+            return []
+        # Looks come first: behind a queue of creates an answer would be found so late that it is no longer fresh.
+        taken = len(on_their_way) + self._reads_to_come.get(tenant, 0)
+        room = await self._governor.room(tenant, HORIZON) - taken
+        costs = [1 + reads_before_creates * (one.step is Step.CREATE) for one in candidates]
+        fitting = sum(spent <= room for spent in accumulate(costs))
+        if fitting < len(candidates):
+            self._filled_until[tenant] = boottime() + FILLED_FOR
+        return candidates[:fitting]
 
     def _is_on_its_way(self, billing: Ready) -> bool:
         sent = self._admitted.get(admission_of(billing))

@@ -5,7 +5,7 @@ layout. It never counts in this process and never lets a request through when Re
 """
 
 import secrets
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from common.clock import boottime
 from common.fortnox.errors import GovernorUnreachable, NoSlot
@@ -129,28 +129,7 @@ class Governor:
 
     async def room(self, tenant: TenantId, horizon: float) -> int:
         """How many slots are free within the next `horizon` seconds. Books nothing."""
-        return (await self.rooms([tenant], horizon))[tenant]
-
-    async def rooms(self, tenants: Sequence[TenantId], horizon: float) -> Mapping[TenantId, int]:
-        """The same of several tenants, in one round trip."""
-        if not tenants:
-            return {}
-
-        async def ask() -> list[Any]:
-            async with self._redis.pipeline(transaction=False) as asking:
-                for tenant in tenants:
-                    keys, arguments = self._words("room", tenant, horizon)
-                    asking.evalsha(self._script.sha, len(keys), *keys, *arguments)
-                return await asking.execute()
-
-        async def ask_until_known() -> list[Any]:
-            try:
-                return await ask()
-            except NoScriptError:
-                await self._redis.script_load(_SCRIPT)
-                return await ask()
-
-        return dict(zip(tenants, map(int, await redis_says(ask_until_known())), strict=True))
+        return int(await self._run("room", tenant, horizon))
 
     async def throttle(self, tenant: TenantId, retry_after: float | None) -> None:
         """After a 429: no slot for the tenant in any process for `retry_after` seconds, and a wider window after that.
@@ -177,13 +156,9 @@ class Governor:
         await redis_says(self._redis.set(self._key("epoch"), 0))
 
     async def _run(self, command: str, tenant: TenantId, seconds: float, *more: str | int) -> Any:
-        keys, arguments = self._words(command, tenant, seconds)
-        return await redis_says(self._script(keys, [*arguments, *more]))
-
-    def _words(self, command: str, tenant: TenantId, seconds: float) -> tuple[list[str], list[str | int]]:
-        """The script's keys, and the arguments that every command has."""
         keys = [self._key("epoch"), *(self._key(f"{tenant}:{what}") for what in ("slots", "throttled", "wider"))]
-        return keys, [command, round(self._window * _SECOND), self._limit, round(seconds * _SECOND)]
+        arguments = [command, round(self._window * _SECOND), self._limit, round(seconds * _SECOND), *more]
+        return await redis_says(self._script(keys, arguments))
 
     def _key(self, rest: str) -> str:
         return f"governor:{{{self._client}}}:{rest}"

@@ -153,16 +153,6 @@ async def test_room_counts_what_is_left_and_books_nothing(governor: Governor) ->
     assert await governor.room(OTHER, 0) == 25
 
 
-async def test_the_room_of_several_is_told_together_also_by_a_redis_that_does_not_know_the_script(
-    redis: Redis, governor: Governor
-) -> None:
-    await take(governor, 20)
-    await redis.script_flush()
-
-    assert await governor.rooms([OTHER, TENANT], 2.0) == {OTHER: 25, TENANT: 5}
-    assert await governor.rooms([], 2.0) == {}
-
-
 async def test_a_slot_that_was_spent_late_is_still_one_slot(governor: Governor) -> None:
     slot = await governor.slot(TENANT, PATIENT)
     await governor.left_late(TENANT, slot)
