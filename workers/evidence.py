@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
 
 from common.fortnox import errors
 from common.ids import TenantId
@@ -28,7 +27,7 @@ from workers.freshness import read_invoice
 from workers.invoice_state import changed_or_gone, invoice_of
 from workers.made_invoices import seek_invoices, seek_late_effects
 from workers.runtime import Runtime
-from workers.steps import pause_after
+from workers.steps import AWAY, pause_after
 
 log = structlog.get_logger()
 
@@ -53,8 +52,8 @@ async def seek_evidence(runtime: Runtime, tenant: TenantId) -> None:
             if alone:
                 async with runtime.in_hand.free():
                     await _seek(runtime, tenant)
-    except (OSError, RedisError, DBAPIError) as error:
-        # Redis or the database is away: the feeder asks again, as after any look that finds nothing.
+    except AWAY as error:
+        # The feeder asks again, as after any look that finds nothing.
         log.warning("evidence_not_looked_for", tenant=tenant, error=str(error))
     await runtime.ring()
 

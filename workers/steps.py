@@ -35,6 +35,9 @@ PATIENCE = 3
 asked."""
 
 
+AWAY = (OSError, RedisError, DBAPIError)
+"""What it looks like when Redis or the database is away for a while."""
+
 Value = TypeVar("Value")
 
 
@@ -74,8 +77,6 @@ async def carry_out(runtime: Runtime, work: Work[Value], billing_id: BillingId) 
                 outcome = await work.prepare(runtime, billing)
                 if outcome is None:
                     permit = await runtime.fortnox.permit(billing.tenant, max_wait=runtime.longest_wait)
-        except errors.NoSlot as full:
-            outcome = Again(Reason.THROTTLED, timedelta(seconds=full.wait), failed=False)
         except (errors.FortnoxError, errors.NotSent) as error:
             outcome = before_the_call(billing, error)
         if outcome is not None:
@@ -122,7 +123,7 @@ async def _is_vouched_for(runtime: Runtime, claim: Claim) -> bool:
     except LedgerError:
         await _settle(runtime, claim, NOT_VOUCHED_FOR, Again(Reason.NOT_SENT, timedelta(0), failed=False))
         raise
-    except (OSError, RedisError, DBAPIError) as error:
+    except AWAY as error:
         log.warning("ledger_not_vouched_for", error=str(error))
         await _settle(runtime, claim, NOT_VOUCHED_FOR, Again(Reason.NOT_SENT, timedelta(seconds=1), failed=False))
         return False
@@ -134,7 +135,7 @@ async def _has_its_slot(runtime: Runtime, claim: Claim, permit: Permit) -> bool:
     try:
         await runtime.fortnox.still_due(permit, max_wait=runtime.longest_wait)
     except errors.NoSlot as full:
-        await _settle(runtime, claim, NO_SLOT, Again(Reason.THROTTLED, timedelta(seconds=full.wait), failed=False))
+        await _settle(runtime, claim, NO_SLOT, before_the_call(claim.billing, full))
         return False
     except errors.NotSent as error:
         log.warning("slot_not_asked_for_again", error=str(error))
@@ -217,6 +218,8 @@ def told(outcome: Outcome) -> dict[str, str]:
 def before_the_call(billing: Billing, error: errors.FortnoxError | errors.NotSent) -> Outcome:
     """What it means that a token, a slot or a read before the call was not to be had. Nothing has been done by then."""
     match error:
+        case errors.NoSlot():
+            return Again(Reason.THROTTLED, timedelta(seconds=error.wait), failed=False)
         case errors.TokenRefused():
             return Park(Reason.TOKEN_DEAD, {"answer": str(error)})
         case errors.Rejected():

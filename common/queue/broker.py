@@ -168,19 +168,17 @@ class _DoorbellConsumer(Consumer):
         self._bell = broker.bells[queue]
         self._fetched: deque[dramatiq.Message[Any]] = deque()
         self._misses = 0
-        self._is_due = True
-        self._left_some = True
+        self._may_see_more = True
         # At once, too: a new consumer may stand where the answer to a fetch was lost.
         self._take_back_at = time.monotonic()
 
     def __next__(self) -> MessageProxy | None:
         # When the last look has left nothing behind, there is nothing to be seen before the next ring.
-        if not self._fetched and (self._is_due or self._bell.is_set()):
+        if not self._fetched and (self._may_see_more or self._bell.is_set()):
             # Cleared before looking: a ring from here on means another look.
             self._bell.clear()
             with _lost_connection():
                 self._look()
-            self._is_due = self._left_some
         if self._broker.stopping:
             self.close()
         if self._fetched:
@@ -189,7 +187,7 @@ class _DoorbellConsumer(Consumer):
         longest = _PAUSE_WHILE_STOPPING if self._broker.stopping else self._longest_pause
         self._misses, pause = compute_backoff(self._misses, max_backoff=longest)
         self._bell.wait(pause / 1000)
-        self._is_due = True
+        self._may_see_more = True
         return None
 
     def ack(self, message: MessageProxy) -> None:
@@ -230,7 +228,7 @@ class _DoorbellConsumer(Consumer):
             _log.warning("message_not_settled", queue=self._queue, error=str(error))
             return
         self._in_hand.discard(_redis_id(message))
-        if self._left_some:
+        if self._may_see_more:
             # There is room for another: look now, not at the next poll.
             self._bell.set()
 
@@ -238,13 +236,13 @@ class _DoorbellConsumer(Consumer):
         if time.monotonic() >= self._take_back_at:
             self._take_back()
         # Also for what is settled while this thread looks; with room left over, a ring tells of the next message.
-        self._left_some = True
+        self._may_see_more = True
         room = self._prefetch - len(self._in_hand)
         if room <= 0 or self._broker.stopping:
             self._broker.beat()
             return
         bodies = self._broker.do_fetch(self._queue, room)
-        self._left_some = len(bodies) >= room
+        self._may_see_more = len(bodies) >= room
         for body in bodies:
             message = self._read(body)
             if message is None:

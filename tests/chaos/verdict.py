@@ -91,8 +91,7 @@ def judge(
         lost_sight_of = {
             invoice.number for invoice in of_contract[key] if invoice.number not in known and forgotten(invoice)
         }
-        told_of = {number for tenant, number in told if tenant == one.tenant}
-        _judge_contract(verdict, one, of_contract[key], billed[key], why, lost_sight_of, told_of, edited=key in edited)
+        _judge_contract(verdict, one, of_contract[key], billed[key], why, lost_sight_of, told, edited=key in edited)
     for invoice in invoices:
         _judge_invoice(verdict, invoice)
     by_number = {(invoice.tenant, invoice.number): invoice for invoice in invoices}
@@ -108,7 +107,7 @@ def _judge_contract(
     rows: Sequence[Row],
     why: Why,
     forgotten: Collection[int],
-    told: Collection[int],
+    told: Collection[tuple[int, int]],
     *,
     edited: bool,
 ) -> None:
@@ -128,7 +127,7 @@ def _judge_contract(
             verdict.in_plain_sight.append(f"{invoice} (the older ledger knows nothing of it, the proof tells of it)")
         elif invoice not in of_period and not invoice.by_person:
             _judge_not_asked_for(verdict, invoice, rows, edited=edited)
-        elif invoice not in of_period and invoice.number not in taken_in and invoice.number in told:
+        elif invoice not in of_period and invoice.number not in taken_in and (invoice.tenant, invoice.number) in told:
             verdict.in_plain_sight.append(
                 f"{invoice} (made by hand of a period that is not due; the proof tells of it)"
             )

@@ -39,10 +39,8 @@ class Stop:
         """What to do, ending with the command to type."""
         cure = REASONS[self.block.reason].cure
         if self.in_doubt:
-            tried = f"{cure} Billing {self.block.probe} was tried first, and what that has done is not known yet."
-            return (
-                f"{tried} To try another: avtalsmotor billings retry {self.retry}" if self.retry is not None else tried
-            )
+            cure = f"{cure} Billing {self.block.probe} was tried first, and what that has done is not known yet."
+            return cure if self.retry is None else f"{cure} To try another: avtalsmotor billings retry {self.retry}"
         if self.block.probe is not None:
             return f"{cure} Billing {self.block.probe} is being tried now; the others follow when it goes well."
         if self.retry is not None:
