@@ -16,8 +16,8 @@ from pathlib import Path
 import structlog
 
 from tests.chaos.night import run
-from tests.chaos.stage import TOKEN_LIFE
 from tests.chaos.summary import Run
+from tests.chaos.times import TIMES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--companies", type=int, default=24)
     parser.add_argument("--only", action="append", metavar="KIND", help="strike with these kinds only")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep ledger and logs here")
-    parser.add_argument("--token-life", type=int, default=TOKEN_LIFE, metavar="SECONDS", help="of an access token")
+    parser.add_argument("--times", choices=TIMES, default="scaled", help="of leases, calls and looks")
+    parser.add_argument("--in-turn", action="store_true", help="a lane strikes again when what it struck goes on")
     parser.add_argument("--longest", type=float, metavar="SECONDS", help="strike no longer than this")
     asked = parser.parse_args(argv)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 companies=asked.companies,
                 kinds=asked.only,
                 longest=asked.longest,
-                token_life=asked.token_life,
+                times=asked.times,
+                in_turn=asked.in_turn,
             )
         )
     print(json.dumps(ended.as_json(), indent=2))  # noqa: T201 - what the command is for

@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.chaos.books import Invoice, Row
 from tests.chaos.scene import PersonsDeed
-from tests.chaos.stage import CALL_TIMEOUT, LEASE
 from tests.chaos.strikes import MARGIN, Strike
+from tests.chaos.times import Times
 
 LEDGER_RESTORED = "ledger_restored"
 
@@ -29,9 +29,10 @@ class Explanations:
     """What the suite knows of what it did."""
 
     def __init__(
-        self, strikes: Sequence[Strike], deeds: Sequence[PersonsDeed], faulty_calls: Sequence[FaultyCall]
+        self, strikes: Sequence[Strike], deeds: Sequence[PersonsDeed], faulty_calls: Sequence[FaultyCall], times: Times
     ) -> None:
         self._strikes = strikes
+        self._times = times
         self._deeds: Mapping[tuple[int, int], list[PersonsDeed]] = defaultdict(list)
         for deed in deeds:
             self._deeds[deed.tenant, deed.contract].append(deed)
@@ -48,10 +49,12 @@ class Explanations:
                 return strike.kind
         for attempt in (one for one in row.attempts if one.step == row.step and one.verdict != "rejected"):
             for call in self._faulty.get(row.tenant, ()):
-                if attempt.called_at - MARGIN <= call.arrived <= attempt.called_at + CALL_TIMEOUT + MARGIN:
+                if attempt.called_at - MARGIN <= call.arrived <= attempt.called_at + self._times.call_timeout + MARGIN:
                     return call.kind
             for strike in self._strikes:
-                if strike.may_have_touched(row.tenant, row.contract, attempt.called_at, LEASE, attempt.worker):
+                if strike.may_have_touched(
+                    row.tenant, row.contract, attempt.called_at, self._times.lease, attempt.worker
+                ):
                     return strike.kind
         return None
 
@@ -63,13 +66,14 @@ class Forgotten:
       told: (company, invoice) of what the product's own proof says needs a look; without that nobody would know either.
     """
 
-    def __init__(self, strikes: Sequence[Strike], told: Collection[tuple[int, int]]) -> None:
-        self._gaps = [(strike.began, strike.ended) for strike in strikes if strike.kind == LEDGER_RESTORED]
+    def __init__(self, strikes: Sequence[Strike], told: Collection[tuple[int, int]], times: Times) -> None:
+        # What was called just before the copy was made, and answered after it, is doubted like what was lost.
+        early = times.lease + MARGIN
+        self._gaps = [(strike.began - early, strike.ended) for strike in strikes if strike.kind == LEDGER_RESTORED]
         self._told = told
 
     def __call__(self, invoice: Invoice) -> bool:
-        # What was called just before the copy was made, and answered after it, is doubted like what was lost.
-        in_a_gap = any(began - LEASE - MARGIN <= invoice.created_at <= ended for began, ended in self._gaps)
+        in_a_gap = any(began <= invoice.created_at <= ended for began, ended in self._gaps)
         return in_a_gap and (not invoice.live or (invoice.tenant, invoice.number) in self._told)
 
 

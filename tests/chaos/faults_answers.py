@@ -12,7 +12,6 @@ from typing import Any
 
 from tests.chaos.scene import STRIKES_WITHIN, Fault, Scene, chosen
 from tests.chaos.sight import Flight
-from tests.chaos.stage import CALL_TIMEOUT
 from tests.chaos.strikes import Step, Strike, steps_of
 
 EFFECTS: Mapping[str, tuple[str, str]] = {
@@ -59,10 +58,11 @@ def late_effect(effect: str | None) -> Fault:
     """Fortnox acts only when we have given the call up."""
 
     async def strike(scene: Scene, rng: Random) -> Strike | None:
-        late = {"seconds": CALL_TIMEOUT * 4, "linger": rng.uniform(*_LATE_BY)}
+        given_up_after = scene.stage.times.call_timeout
+        late = {"seconds": given_up_after * 4, "linger": rng.uniform(*_LATE_BY)}
         struck = await _strike_once(scene, "act_late", effect or rng.choice(ANY_EFFECT), late)
         if struck is not None:
-            struck.ended += CALL_TIMEOUT + late["linger"]
+            struck.ended += given_up_after + late["linger"]
         return struck
 
     return strike

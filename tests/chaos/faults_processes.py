@@ -7,12 +7,12 @@ from random import Random
 
 from tests.chaos.points import AFTER_COMMIT, AFTER_SLOT
 from tests.chaos.scene import Fault, Scene
-from tests.chaos.stage import LEASE, until
+from tests.chaos.stage import until
 from tests.chaos.strikes import Strike, steps_of
 
 STEPS = ("create", "create", "bookkeep", "deliver")
-TAKEN_OVER_WITHIN = LEASE + 2.5
-"""Seconds: the lease, the sweeper's round, and a busy machine."""
+TAKEN_OVER_WITHIN = 2.5
+"""Seconds after the lease: the sweeper's round, and a busy machine."""
 
 _LOOK_EVERY = 0.1
 _SECOND_PRODUCER_WORKS = 1.0
@@ -52,8 +52,8 @@ def freeze_worker(point: str) -> Fault:
 
 async def _until_taken_over(scene: Scene, billing: int, step: str, *, at_point: str) -> None:
     """Until the lease is over; where there is one, until nobody holds it."""
-    await asyncio.sleep(LEASE)
-    deadline = time.monotonic() + TAKEN_OVER_WITHIN - LEASE
+    await asyncio.sleep(scene.stage.times.lease)
+    deadline = time.monotonic() + TAKEN_OVER_WITHIN
     while at_point not in (AFTER_SLOT, AFTER_COMMIT) and time.monotonic() < deadline:
         flights = await scene.sight.of({billing})
         if all((flight.step, flight.status) != (step, "claimed") for flight in flights):

@@ -20,7 +20,7 @@ from common.queue import layout
 from common.queue.connections import connect_async
 from tests.chaos.explanations import LEDGER_RESTORED
 from tests.chaos.scene import Scene
-from tests.chaos.stage import PRODUCER_LEASE, Stage, until
+from tests.chaos.stage import Stage, until
 from tests.chaos.strikes import Strike
 
 CLAIMS_LOST = 8
@@ -108,7 +108,7 @@ async def _is_refused(stage: Stage) -> None:
 
 async def _say_that_it_is_restored(stage: Stage) -> None:
     """Says so as soon as the copy no longer takes the producer that was at work when it was made for alive."""
-    deadline = time.monotonic() + PRODUCER_LEASE + _SAID_WITHIN
+    deadline = time.monotonic() + stage.times.producer_lease + _SAID_WITHIN
     while True:
         said = await asyncio.to_thread(
             subprocess.run,

@@ -26,7 +26,7 @@ from tests.chaos.person_on_duty import PersonOnDuty
 from tests.chaos.points import Arms
 from tests.chaos.scene import Scene
 from tests.chaos.sight import Sight
-from tests.chaos.stage import LEASE, POLL_INTERVAL, SETTLE, TOKEN_LIFE, Database, set_up
+from tests.chaos.stage import Database, set_up
 from tests.chaos.strikes import Record, Strike
 from tests.chaos.summary import Run
 from tests.chaos.supply import Supply, bureau
@@ -36,21 +36,23 @@ log = structlog.get_logger()
 
 WORKERS = 4
 WARM_WITHIN = 60.0
-DOUBTS_END_WITHIN = SETTLE + LEASE + 15.0
-"""Seconds after the last fault, beyond a token's life: a doubt is then behind its token and its settling time, and has
-been looked at twice. One that stands for longer waits for a person."""
+LOOKED_AT_TWICE_WITHIN = 15.0
+"""Seconds after a doubt is behind its lease, its token and its settling time. One that stands for longer waits for a
+person."""
 RESTS_WITHIN = 90.0
 """Seconds more: what goes on by itself has come to an end, also on a busy machine."""
 SECONDS_A_FAULT = 4.0
 """What a fault may take on the average, before a run is given up."""
+SECONDS_IN_TURN = 60.0
+"""Likewise, where a lane waits until what it struck goes on: longer than that promises."""
 LEAST_SHARE = 0.04
 """Of the faults asked for, so many hits of each kind at the least."""
 ANSWER_CHANGES_EVERY = 20.0
 UNDONE = (OSError, DBAPIError, sqlite3.Error, asyncpg.PostgresError, RedisError, QueueUnreachable)
 """A fault that another one, struck at the same moment, has kept from being set up."""
 _LOOK_EVERY = 0.5
-STANDS_STILL_FOR = 2.5 * POLL_INTERVAL
-"""Seconds: every company has been listed since, and what was due there has been planned."""
+STANDS_STILL_FOR = 2.5
+"""Poll intervals: every company has been listed since, and what was due there has been planned."""
 _DUTY_EVERY = 2.0
 _RETIRES_EVERY = 5.0
 _TENDS_EVERY = 1.0
@@ -97,7 +99,8 @@ async def run(
     companies: int = 24,
     kinds: Sequence[str] | None = None,
     longest: float | None = None,
-    token_life: int = TOKEN_LIFE,
+    times: str = "scaled",
+    in_turn: bool = False,
 ) -> Run:
     """Runs, and judges.
 
@@ -105,33 +108,35 @@ async def run(
       home: a folder for the ledger, the logs and everything else; the caller's to keep or remove.
       kinds: the names of those to strike with; `None` for all.
       longest: seconds after which no more faults are dealt, whatever is lacking.
-      token_life: seconds that an access token lives; a doubt about a create lasts no longer than it and what settles.
+      times: the name of those in `times.TIMES`.
+      in_turn: each lane strikes again only when what it struck goes on.
     """
     began = time.monotonic()
-    async with _scene(home, database, seed, companies, token_life) as scene:
+    async with _scene(home, database, seed, companies, times) as scene:
         chosen = [kind for kind in deck.kinds(database) if kinds is None or kind.name in kinds]
         deal = Deal(chosen, scene.record, faults, seed)
         ended_early = None
         async with _meanwhile(scene, supplying=True):
             await _warm(scene)
             log.info("night_began", kinds=len(chosen), companies=companies, database=database)
+            within = longest or faults * (SECONDS_IN_TURN if in_turn else SECONDS_A_FAULT) + 60.0
             try:
-                async with asyncio.timeout(longest or faults * SECONDS_A_FAULT + 60.0):
-                    await _strike_all(scene, deal)
+                async with asyncio.timeout(within):
+                    await _strike_all(scene, deal, in_turn=in_turn)
             except TimeoutError:
-                ended_early = f"not enough hits within {longest or faults * SECONDS_A_FAULT + 60.0:.0f} s"
+                ended_early = f"not enough hits within {within:.0f} s"
         log.info("strikes_over", hits=scene.record.total())
         _all_well_again(scene)
         await scene.sandbox.control("DELETE", "faults")
         async with _meanwhile(scene, supplying=False):
-            await _rest(scene, token_life + DOUBTS_END_WITHIN)
+            await _rest(scene)
             told = await scene.on_duty.prove()
         # Nothing moves while the books and the ledger are read, whatever has not come to rest.
         scene.stage.lower_the_curtain()
         due, invoices, rows = await _read(scene)
         requests = (await scene.sandbox.control("GET", "requests"))["requests"]
-        forgotten = Forgotten(scene.record.strikes, told)
-        explanations = Explanations(scene.record.strikes, scene.deeds, faulty_calls(requests))
+        forgotten = Forgotten(scene.record.strikes, told, scene.stage.times)
+        explanations = Explanations(scene.record.strikes, scene.deeds, faulty_calls(requests), scene.stage.times)
         return Run(
             seed=seed,
             faults=faults,
@@ -147,8 +152,8 @@ async def run(
 
 
 @contextlib.asynccontextmanager
-async def _scene(home: Path, database: Database, seed: int, companies: int, token_life: int) -> AsyncIterator[Scene]:
-    async with set_up(home, database, token_life) as stage:
+async def _scene(home: Path, database: Database, seed: int, companies: int, times: str) -> AsyncIterator[Scene]:
+    async with set_up(home, database, times) as stage:
         ledger = await open_ledger(stage.settings.ledger_url, stage.settings.data_dir, stage.settings.clock)
         try:
             supply = Supply(stage.sandbox, bureau(companies, Random(seed)))
@@ -232,14 +237,14 @@ async def _warm(scene: Scene) -> None:
             await asyncio.sleep(_LOOK_EVERY)
 
 
-async def _strike_all(scene: Scene, deal: Deal) -> None:
+async def _strike_all(scene: Scene, deal: Deal, *, in_turn: bool) -> None:
     async with asyncio.TaskGroup() as lanes:
         for lane in deal.lanes:
             for _ in range(deck.LANES[lane]):
-                lanes.create_task(_lane(scene, deal, lane))
+                lanes.create_task(_lane(scene, deal, lane, in_turn=in_turn))
 
 
-async def _lane(scene: Scene, deal: Deal, lane: str) -> None:
+async def _lane(scene: Scene, deal: Deal, lane: str, *, in_turn: bool) -> None:
     while not deal.is_over():
         card = deal.next(lane)
         if card is None:
@@ -253,14 +258,20 @@ async def _lane(scene: Scene, deal: Deal, lane: str) -> None:
             strike = None
         log.info("struck", kind=card.kind.name, hit=strike is not None, hits=scene.record.total())
         if strike is not None:
-            _count(scene, strike, card)
+            strike.kind = card.kind.name
+            scene.record.struck(strike)
+            if in_turn:
+                await _until_it_goes_on(scene, strike)
         if breathes := deck.BREATHES_AFTER.get(lane):
             await scene.calls_are_answered(breathes)
 
 
-def _count(scene: Scene, strike: Strike, card: Card) -> None:
-    strike.kind = card.kind.name
-    scene.record.struck(strike)
+async def _until_it_goes_on(scene: Scene, strike: Strike) -> None:
+    """Until all that was struck has gone on or is in sight, and the workers are at work again."""
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        if not scene.record.is_recovering(strike) and scene.stage.is_at_work("worker"):
+            return
 
 
 def _all_well_again(scene: Scene) -> None:
@@ -273,8 +284,10 @@ def _all_well_again(scene: Scene) -> None:
     scene.stage.replace_dead("worker", WORKERS)
 
 
-async def _rest(scene: Scene, doubts_end_within: float) -> None:
+async def _rest(scene: Scene) -> None:
     """Until nothing goes on by itself any more, doubts about creates included. The verdict tells what did not end."""
+    times = scene.stage.times
+    doubts_end_within = times.lease + times.token_life + times.settle + LOOKED_AT_TWICE_WITHIN
     began = still_since = time.monotonic()
     before: object = None
     while (rested := time.monotonic() - began) < doubts_end_within + RESTS_WITHIN:
@@ -283,7 +296,7 @@ async def _rest(scene: Scene, doubts_end_within: float) -> None:
         going_on = any(status in {"waiting", "claimed", "seeking"} for _, _, status in counts)
         if counts != before or going_on or (doubts and rested < doubts_end_within):
             before, still_since = counts, time.monotonic()
-        if time.monotonic() - still_since > STANDS_STILL_FOR:
+        if time.monotonic() - still_since > STANDS_STILL_FOR * times.poll_interval:
             return
         await asyncio.sleep(_LOOK_EVERY)
 

@@ -1,7 +1,7 @@
 """The product's roles as the chaos suite starts them: `python -m tests.chaos.role worker` or `producer`.
 
 They are the real entries, `workers.pools.work` and `producers.run.produce`, with the points laid around the worker's
-functions and a few constants of hours and minutes scaled down as the settings are. Nothing of what they do is replaced.
+functions and a few constants of hours and minutes set as the run's times are. Nothing of what they do is replaced.
 """
 
 import ctypes
@@ -17,6 +17,9 @@ from common.settings import Settings
 
 ARMS = "AVTALSMOTOR_CHAOS_ARMS"
 """The environment's name for the folder of `points.Arms`."""
+
+TIMES_ARE = "AVTALSMOTOR_CHAOS_TIMES"
+"""The environment's name for the name of the run's times, as `times.TIMES` has it."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -39,12 +42,14 @@ def main(role: str) -> None:
 def _work(settings: Settings, redis_url: str) -> None:
     from common.queue import broker
     from tests.chaos import points
+    from tests.chaos.times import TIMES
     from workers import evidence, pools
 
+    times = TIMES[os.environ[TIMES_ARE]]
     defaults = broker.make_broker.__kwdefaults__
     assert defaults is not None
-    defaults["heartbeat_timeout"] = timedelta(seconds=4)
-    evidence.HELD_FOR = 2.0
+    defaults["heartbeat_timeout"] = timedelta(seconds=times.heartbeat)
+    evidence.HELD_FOR = times.look_held_for
     evidence.FINANCE_OPEN_WITHIN = timedelta(seconds=60)
     pools.THREADS = {"invoicing": 3, "bookkeeping": 3, "delivery": 3, "evidence": 2}
     points.lay(points.Arms(Path(os.environ[ARMS])))
@@ -53,9 +58,11 @@ def _work(settings: Settings, redis_url: str) -> None:
 
 def _produce(settings: Settings, redis_url: str) -> None:
     from producers import feeder, run
+    from tests.chaos.times import TIMES
 
-    run.RETRY_POLL_AFTER = 1.0
-    feeder.LOOK_AT_LEAST_EVERY = 2.0
+    times = TIMES[os.environ[TIMES_ARE]]
+    run.RETRY_POLL_AFTER = times.retry_poll_after
+    feeder.LOOK_AT_LEAST_EVERY = times.looks_at_least_every
     run.produce(settings, redis_url)
 
 

@@ -25,31 +25,14 @@ from avtalsmotor.children import bound_to_parent
 from avtalsmotor.embedded import EmbeddedServer, free_port
 from avtalsmotor.up import prepare_ledger
 from common.settings import Settings
-from tests.chaos.role import ARMS
+from tests.chaos.role import ARMS, TIMES_ARE
+from tests.chaos.times import TIMES, Times
 from tests.postgresql import Cluster
 
 Role = Literal["worker", "producer"]
 Database = Literal["sqlite", "postgresql"]
 
-CALL_TIMEOUT = 2.5
-LEASE_MARGIN = 1.5
-LEASE = CALL_TIMEOUT + LEASE_MARGIN
-PRODUCER_LEASE = 3.0
-"""Seconds: long enough for the busiest machine to show a sign of life in time."""
-
-SETTLE = 4.0
-TOKEN_LIFE = 10
-"""Seconds: longer than Fortnox takes over any call, so that a doubt ends behind the last effect. A token
-so short-lived is renewed in its second half (common/fortnox/auth.py)."""
-POLL_INTERVAL = 2.0
-WINDOW = 1.0
-LATENCY = 0.04
-
-BEHAVIOUR: Mapping[str, object] = {
-    "window": WINDOW,
-    "latency": LATENCY,
-    "finance_delay": 2.0,
-}
+BEHAVIOUR: Mapping[str, object] = {"latency": 0.04, "finance_delay": 2.0}
 
 _STARTS_WITHIN = 60.0
 _STOPS_WITHIN = 10.0
@@ -116,6 +99,7 @@ class Stage:
 
     home: Path
     settings: Settings
+    times: Times
     valkey: EmbeddedServer
     sandbox: Sandbox
     cluster: Cluster | None
@@ -156,6 +140,10 @@ class Stage:
     def running(self, role: Role) -> list[Process]:
         """Those of the role that have neither ended nor been frozen."""
         return [one for one in self.processes if one.role == role and not one.frozen and one.popen.poll() is None]
+
+    def is_at_work(self, role: Role) -> bool:
+        """Whether every process of the role has begun its work."""
+        return all(one.says(f"{role}_started") for one in self.processes if one.role == role)
 
     async def stands_still(self, pid: int) -> bool:
         """Waits until the process of that id has stopped itself. `False`: it has ended instead."""
@@ -212,10 +200,15 @@ def _spawn(command: Sequence[str], log: Path, environment: Mapping[str, str]) ->
 
 
 @contextlib.asynccontextmanager
-async def set_up(home: Path, database: Database, token_life: int) -> AsyncIterator[Stage]:
-    """Starts the servers, and ends everything after the block. The roles are the caller's to start."""
+async def set_up(home: Path, database: Database, times: str) -> AsyncIterator[Stage]:
+    """Starts the servers, and ends everything after the block. The roles are the caller's to start.
+
+    Parameters:
+      times: the name of those in `times.TIMES`.
+    """
+    its = TIMES[times]
     async with contextlib.AsyncExitStack() as stack:
-        sandbox = await stack.enter_async_context(_sandbox(home, token_life))
+        sandbox = await stack.enter_async_context(_sandbox(home, its))
         valkey = stack.enter_context(EmbeddedServer(home))
         cluster = await stack.enter_async_context(_cluster(home)) if database == "postgresql" else None
         environment = {
@@ -226,23 +219,17 @@ async def set_up(home: Path, database: Database, token_life: int) -> AsyncIterat
             "AVTALSMOTOR_REDIS_URL": valkey.url,
             "AVTALSMOTOR_DATABASE_URL": "" if cluster is None else f"{cluster.url}/ledger",
             "AVTALSMOTOR_DATA_DIR": str(home),
-            "AVTALSMOTOR_POLL_INTERVAL": repr(POLL_INTERVAL),
-            "AVTALSMOTOR_FRESH_SECONDS": "6",
-            "AVTALSMOTOR_CALL_TIMEOUT": repr(CALL_TIMEOUT),
-            "AVTALSMOTOR_LEASE_MARGIN": repr(LEASE_MARGIN),
-            "AVTALSMOTOR_PRODUCER_LEASE": repr(PRODUCER_LEASE),
-            "AVTALSMOTOR_SETTLE": repr(SETTLE),
-            "AVTALSMOTOR_TOKEN_LIFE": str(token_life),
-            "AVTALSMOTOR_RATE_WINDOW": repr(WINDOW * 1.05),
+            **its.environment(),
             "AVTALSMOTOR_CLOCK_SHIFT": "0",
             "AVTALSMOTOR_LOG_FORMAT": "json",
             ARMS: str(home / "arms"),
+            TIMES_ARE: times,
         }
         settings = _settings(environment)
         if cluster is not None:
             await _make_database(cluster.url)
         await prepare_ledger(settings, valkey.url)
-        stage = Stage(home, settings, valkey, sandbox, cluster, environment)
+        stage = Stage(home, settings, its, valkey, sandbox, cluster, environment)
         stack.callback(stage.end_all)
         yield stage
 
@@ -251,13 +238,13 @@ def _settings(environment: Mapping[str, str]) -> Settings:
     given: dict[str, Any] = {
         name.removeprefix("AVTALSMOTOR_").lower(): value
         for name, value in environment.items()
-        if name.startswith("AVTALSMOTOR_") and name != ARMS
+        if name.startswith("AVTALSMOTOR_") and name not in (ARMS, TIMES_ARE)
     }
     return Settings(**{**given, "redis_url": SecretStr(given["redis_url"])})
 
 
 @contextlib.asynccontextmanager
-async def _sandbox(home: Path, token_life: int) -> AsyncIterator[Sandbox]:
+async def _sandbox(home: Path, times: Times) -> AsyncIterator[Sandbox]:
     port = free_port()
     process = _spawn([sys.executable, "-m", "sandbox.server", "--port", str(port)], home / "sandbox.log", {})
     url = f"http://127.0.0.1:{port}"
@@ -265,7 +252,8 @@ async def _sandbox(home: Path, token_life: int) -> AsyncIterator[Sandbox]:
         async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(total=60)) as session:
             sandbox = Sandbox(url, session)
             await _until_it_answers(sandbox)
-            await sandbox.control("PATCH", "behaviour", {**BEHAVIOUR, "token_life": token_life})
+            behaviour = {**BEHAVIOUR, "window": times.window, "token_life": times.token_life}
+            await sandbox.control("PATCH", "behaviour", behaviour)
             yield sandbox
     finally:
         process.kill()

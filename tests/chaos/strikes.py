@@ -9,8 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import structlog
+
 from tests.chaos.points import Struck
 from tests.chaos.sight import Flight, Sight
+
+log = structlog.get_logger()
 
 MARGIN = 3.0
 """Seconds by which what was going on around a strike may lie before or after it."""
@@ -92,6 +96,12 @@ class Record:
         """What was struck before is followed no further: the ledger does not know it, or has put it in doubt anew."""
         self._recovering = []
 
+    def is_recovering(self, strike: Strike) -> bool:
+        """Whether something that it struck neither has gone on nor stands in plain sight."""
+        return any(
+            (one.kind, one.since) == (strike.kind, strike.began) and not one.in_sight for one in self._recovering
+        )
+
     def total(self) -> int:
         return sum(self.hits.values())
 
@@ -115,12 +125,16 @@ class Record:
             if flight.status == "in_doubt":
                 if not one.in_sight:
                     one.in_sight = True
-                    self.longest_recovery[one.kind] = max(self.longest_recovery[one.kind], took)
+                    self._recovered(one, took)
                 return False
         if not one.in_sight:
-            self.longest_recovery[one.kind] = max(self.longest_recovery[one.kind], took)
+            self._recovered(one, took)
         self.longest_resolution[one.kind] = max(self.longest_resolution[one.kind], took)
         return True
+
+    def _recovered(self, one: _Recovering, took: float) -> None:
+        self.longest_recovery[one.kind] = max(self.longest_recovery[one.kind], took)
+        log.info("goes_on", kind=one.kind, billing=one.billing, step=one.step, seconds=round(took, 1))
 
 
 def steps_of(flights: Iterable[Flight | Struck]) -> tuple[Step, ...]:

@@ -27,7 +27,7 @@ BOTH = [
 ]
 
 
-RUN = ["-m", "tests.chaos", "--seed", "7", "--companies", "8", "--token-life", "8", "--longest", "150"]
+RUN = ["-m", "tests.chaos", "--seed", "7", "--companies", "8", "--longest", "150"]
 
 
 @pytest.mark.timeout(420)
