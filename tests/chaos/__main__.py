@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--longest", type=float, metavar="SECONDS", help="strike no longer than this")
     asked = parser.parse_args(argv)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
-    # Ended by the one as by the other: everything that was started is ended, too.
+    # Ended by the one as by the other: everything that was started is ended, too. A shell lets what it starts in the
+    # background ignore the first.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with contextlib.ExitStack() as stack:
         home = asked.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avtalsmotor-chaos-")))
