@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     """`None`: `ledger.sqlite3` in the data directory. `sqlite:///PATH` and `postgresql://...` are understood."""
     data_dir: Path = Path(".avtalsmotor")
+    secret_key_file: Path | None = None
+    """The keys that secrets in the ledger are sealed with (docs/secrets.md). `None`: `secret.key` in the data
+    directory."""
     poll_interval: float = Field(default=300.0, gt=0)
     """How often a tenant's contracts are listed while nothing of it is under way."""
     fresh_seconds: float = Field(default=30.0, gt=0)
@@ -70,7 +73,7 @@ class Settings(BaseSettings):
             raise ValueError("write the whole address, beginning with https://")
         return url
 
-    @field_validator("redis_url", "database_url", mode="before")
+    @field_validator("redis_url", "database_url", "secret_key_file", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
@@ -95,6 +98,11 @@ class Settings(BaseSettings):
     def ledger_url(self) -> str | None:
         """The address of the ledger's database, with its password; `None` for the file in the data directory."""
         return self.database_url.get_secret_value() if self.database_url else None
+
+    @property
+    def ledger_is_file(self) -> bool:
+        """Whether the ledger is a file, which belongs to this installation alone and may be made unasked."""
+        return self.ledger_url is None or self.ledger_url.startswith("sqlite")
 
     @cached_property
     def clock(self) -> Clock:

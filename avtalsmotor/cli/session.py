@@ -84,18 +84,12 @@ def _log_quietly(settings: Settings) -> None:
     log_as(settings if said else settings.model_copy(update={"log_level": "error"}), "command")
 
 
-def ledger_is_ours(settings: Settings) -> bool:
-    """Whether the ledger is a file that belongs to this installation, and may be made or brought up to date unasked."""
-    url = settings.ledger_url
-    return url is None or url.startswith("sqlite")
-
-
 @contextlib.asynccontextmanager
 async def open_session() -> AsyncIterator[tuple[Settings, Ledger]]:
     """The settings and the ledger. Raises Failure or LedgerError."""
     settings = read_settings()
     _log_quietly(settings)
-    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=ledger_is_ours(settings))
+    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=settings.ledger_is_file)
     try:
         yield settings, ledger
     finally:
@@ -104,7 +98,7 @@ async def open_session() -> AsyncIterator[tuple[Settings, Ledger]]:
 
 async def prepare_ledger(settings: Settings) -> None:
     """Opens the ledger once, so that a role starts on one that exists or not at all. Raises LedgerError."""
-    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=ledger_is_ours(settings))
+    ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=settings.ledger_is_file)
     await ledger.close()
 
 
