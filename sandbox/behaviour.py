@@ -119,6 +119,14 @@ class Behaviour(BaseModel):
         description="How far the ways lie apart: they are log-normal; with 0.5 one in a hundred takes three medians.",
     )
     token_life: int = Field(3600, ge=1, description="Life of a new access token in seconds.")
+    code_life: int = Field(600, ge=1, description="Life of an authorization code in virtual seconds.")
+    refresh_life: int = Field(45 * 86_400, ge=1, description="Life of a new refresh token in virtual seconds.")
+    reused_refresh_ends: bool = Field(
+        False, description="A refresh token shown a second time ends the one that it was traded for, too."
+    )
+    consent_from: Literal["approval", "code"] = Field(
+        "approval", description="A consent counts from the person's approval, or from when its code is traded."
+    )
     placeholder_codes: dict[str, int] = Field(
         default_factory=lambda: dict(PLACEHOLDER_CODES), description="Codes that are not known of the real Fortnox."
     )

@@ -357,6 +357,15 @@ class FinancialYear:
 
 
 @dataclass(slots=True)
+class Consent:
+    """What a company agreed to for one client: the scopes, and whether as a service account (API notes 7)."""
+
+    scopes: set[str]
+    service: bool = False
+    at: datetime | None = None
+
+
+@dataclass(slots=True)
 class Company:
     """A client company (klientföretag); its `tenant` is Fortnox' tenantId and DatabaseNumber."""
 
@@ -372,6 +381,7 @@ class Company:
     bankgiro: str | None = "5050-1055"
     """None: no bank details, and sending is refused with `Bankuppgifter saknas`."""
     scopes: set[str] = field(default_factory=lambda: set(ALL_SCOPES))
+    """What any client may have; a new consent sets it to what the clients then have."""
     licences: set[str] = field(default_factory=lambda: set(ALL_LICENCES))
     locked_until: date | None = None
     financial_years: list[FinancialYear] = field(default_factory=list)
@@ -381,7 +391,10 @@ class Company:
     rounding: bool = True
     """Öresavrundning: totals in SEK are rounded to whole kronor."""
     consented: bool = True
-    """False: no client credentials token is given for this tenant."""
+    """False: no token is given for this tenant until somebody consents."""
+    consents: dict[str, Consent] = field(default_factory=dict)
+    """By client id, once somebody has consented; until then as `consented` says: every client, as a service account."""
+    service_account_allowed: bool = True
     customers: dict[str, Customer] = field(default_factory=dict)
     articles: dict[str, Article] = field(default_factory=dict)
     price_lists: dict[str, PriceList] = field(
@@ -449,6 +462,8 @@ class World:
     clock: Clock = field(default_factory=Clock)
     behaviour: Behaviour = field(default_factory=Behaviour)
     clients: dict[str, str] = field(default_factory=lambda: {DEFAULT_CLIENT_ID: DEFAULT_CLIENT_SECRET})
+    redirect_uris: dict[str, str] = field(default_factory=dict)
+    """By client id, as in the developer portal; a client without one may name any address of this machine."""
     companies: dict[int, Company] = field(default_factory=dict)
     story: object | None = None
     """What the seeding wrote down as expected; only sandbox.story writes it and only sandbox.summary reads it."""

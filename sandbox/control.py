@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from sandbox import finance, making, person
+from sandbox import consents, finance, making, person
 from sandbox.books import Company, Delivery, World
+from sandbox.consents import CannotAsk
 from sandbox.faults import Rule, path_pattern
 from sandbox.gateway import Gateway
 from sandbox.journal import Entry
@@ -38,6 +40,29 @@ class Seed(BaseModel):
     number: int
     companies: int = Field(12, ge=1)
     scale: float = Field(1.0, gt=0)
+
+
+class Answer(BaseModel):
+    """A person's answer on the consent page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(description="The address that the client sends the person to; its query string is what counts.")
+    approve: bool = True
+
+
+class Revocation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    consent: bool | None = Field(None, description="False: the consents end, and the refresh tokens with them.")
+    refresh: bool = Field(False, description="End the refresh tokens, though the consents stay.")
+
+
+class Client(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    secret: str | None = None
+    redirect_uri: str | None = None
 
 
 class Control:
@@ -67,7 +92,9 @@ class Control:
             ("POST", "companies", self.add_company),
             ("PATCH", "companies/{tenant}", self.change_company),
             ("POST", "companies/{tenant}/person", self.act_as_person),
+            ("POST", "companies/{tenant}/consent", self.consent),
             ("POST", "companies/{tenant}/revoke", self.revoke),
+            ("PUT", "clients/{client}", self.register_client),
             ("GET", "outbox", self.outbox),
         ):
             add(method, f"/_sandbox/{path}", _guarded(handler))
@@ -82,7 +109,8 @@ class Control:
         return _json({"companies": {str(company.tenant): _dump(company) for company in self._world}})
 
     async def requests(self, request: web.Request) -> web.Response:
-        """The log. Filters: tenant, method, path (a glob), status, fault, since (Unix s), after (number), limit."""
+        """The log. Filters: tenant, method, path (a glob), status, grant (of a request for a token), fault, since (Unix
+        s), after (number), limit."""
         query = request.query
         wanted = path_pattern(query.get("path", "**"))
         chosen = [entry for entry in self._gateway.journal if _matches(entry, query) and wanted.fullmatch(entry.path)]
@@ -177,12 +205,44 @@ class Control:
         company = self._company(request.match_info["tenant"])
         return _json(person.do(self._world, company, person.Deed.model_validate(await request.json())), 201)
 
-    async def revoke(self, request: web.Request) -> web.Response:
-        """End the tenant's tokens now; with {"consent": false} no new one is given either."""
+    async def consent(self, request: web.Request) -> web.Response:
+        """Answer on the consent page in a person's place; tells the address that the person would be sent back to."""
         company = self._company(request.match_info["tenant"])
-        given = await request.json() if request.can_read_body else {}
-        company.consented = bool(given.get("consent", company.consented))
-        return _json({"revoked": self._gateway.tokens.revoke(company.tenant), "consent": company.consented})
+        said = Answer.model_validate(await request.json())
+        query = dict(parse_qsl(urlsplit(said.url).query, keep_blank_values=True))
+        try:
+            address = self._gateway.oauth.decide(query, company.tenant, approved=said.approve)
+        except CannotAsk as refused:
+            if refused.address is None:
+                raise ValueError(f"{refused.error}: {refused.description}.") from None
+            address = refused.address
+        return _json({"redirect": address})
+
+    async def revoke(self, request: web.Request) -> web.Response:
+        """End what opens the company: its access tokens always, and its refresh tokens if told so."""
+        company = self._company(request.match_info["tenant"])
+        told = Revocation.model_validate(await request.json() if request.can_read_body else {})
+        if told.consent is False:
+            consents.withdraw(company)
+        elif told.consent:
+            company.consented = True
+        renewable = self._gateway.oauth.end(company.tenant) if told.refresh or told.consent is False else 0
+        ended = self._gateway.tokens.revoke(company.tenant)
+        return _json({"revoked": ended, "refresh_tokens": renewable, "consent": company.consented})
+
+    async def register_client(self, request: web.Request) -> web.Response:
+        """Add or change a client as in the developer portal; null takes its registered address away."""
+        client = request.match_info["client"]
+        told = Client.model_validate(await request.json())
+        if told.secret is not None:
+            self._world.clients[client] = told.secret
+        if client not in self._world.clients:
+            raise LookupError(f"There is no client {client!r} in the sandbox; give it a `secret` to add it.")
+        if told.redirect_uri is not None:
+            self._world.redirect_uris[client] = told.redirect_uri
+        elif "redirect_uri" in told.model_fields_set:
+            self._world.redirect_uris.pop(client, None)
+        return _json({"client": client, "redirect_uri": self._world.redirect_uris.get(client)})
 
     async def outbox(self, request: web.Request) -> web.Response:
         """Everything sent, oldest first within each company; ?tenant= for one."""
@@ -229,6 +289,7 @@ def _matches(entry: Entry, query: Any) -> bool:
         ("tenant" not in query or entry.tenant == int(query["tenant"]))
         and ("method" not in query or entry.method == query["method"].upper())
         and ("status" not in query or str(entry.status) == query["status"])
+        and ("grant" not in query or entry.grant == query["grant"])
         and ("fault" not in query or entry.fault == query["fault"])
         and ("since" not in query or entry.arrived >= float(query["since"]))
         and ("after" not in query or entry.number > int(query["after"]))

@@ -1,8 +1,8 @@
 """Faults by rule: which requests, how often, and what goes wrong before, after or instead of acting.
 
 The cases that make doubled invoices are here by name: acting and then cutting the line or never answering, and acting
-only after the caller has given up. A rule sees requests that were authorized and within the rate limit, and those for a
-token; control calls never.
+only after the caller has given up. A rule sees requests that were authorized and within the rate limit, and those of
+OAuth; control calls never.
 """
 
 import re

@@ -32,6 +32,8 @@ class Entry:
     query: str
     tenant: int | None = None
     client: str | None = None
+    grant: str | None = None
+    """The grant type of a request for a token."""
     status: int | None = None
     """None: no answer was begun."""
     answered: float | None = None
@@ -51,6 +53,7 @@ class Entry:
             "query": self.query,
             "tenant": self.tenant,
             "client": self.client,
+            "grant": self.grant,
             "status": self.status,
             "fault": self.fault,
             "rule": self.rule,

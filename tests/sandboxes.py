@@ -8,6 +8,7 @@ import base64
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from sandbox.books import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Company, World
 from sandbox.server import Running, start
 
+BACK = "http://127.0.0.1:9/callback"
+"""Where the client of these tests has people sent back to; nobody listens there."""
 NO_LIMIT = 1_000_000
 TENANT = 4711
 
@@ -80,10 +83,12 @@ class Sandbox:
         tenant: int = TENANT,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One API request as that tenant's client would send it, with a token; `path` is below /3."""
-        if tenant not in self._tokens:
-            self._tokens[tenant] = await self.token(tenant)
-        sent = {"Authorization": f"Bearer {self._tokens[tenant]}", "Accept": "application/json", **(headers or {})}
+        """One API request as that tenant's client would send it, with a token of its own; `path` is below /3."""
+        sent = {"Accept": "application/json", **(headers or {})}
+        if "Authorization" not in sent:
+            if tenant not in self._tokens:
+                self._tokens[tenant] = await self.token(tenant)
+            sent["Authorization"] = f"Bearer {self._tokens[tenant]}"
         async with self.admin.request(method, f"/3/{path}", json=body, headers=sent) as response:
             return await _read(response)
 
@@ -112,11 +117,64 @@ class Sandbox:
         secret: str = DEFAULT_CLIENT_SECRET,
         **form: str,
     ) -> Reply:
-        basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
-        headers = {"Authorization": f"Basic {basic}", "TenantId": str(tenant)}
         sent = {"grant_type": "client_credentials", **form}
-        async with self.admin.post("/oauth-v1/token", data=sent, headers=headers) as response:
+        return await self.post_oauth("token", sent, client, secret, {"TenantId": str(tenant)})
+
+    async def post_oauth(
+        self,
+        path: str,
+        form: Mapping[str, str],
+        client: str = DEFAULT_CLIENT_ID,
+        secret: str = DEFAULT_CLIENT_SECRET,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """A form that the client sends with its credentials; `path` is below /oauth-v1."""
+        basic = base64.b64encode(f"{client}:{secret}".encode()).decode()
+        sent = {"Authorization": f"Basic {basic}", **(headers or {})}
+        async with self.admin.post(f"/oauth-v1/{path}", data=form, headers=sent) as response:
             return await _read(response)
+
+    def asking(self, **changes: Any) -> str:
+        """The address on which a client asks for consent; a parameter that is None is left out."""
+        parameters = {
+            "client_id": DEFAULT_CLIENT_ID,
+            "response_type": "code",
+            "state": "state-1",
+            "scope": "invoice customer",
+            "redirect_uri": BACK,
+            "access_type": "offline",
+            "account_type": "service",
+            **changes,
+        }
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return f"{self.url}/oauth-v1/auth?{urlencode(given)}"
+
+    async def consented(self, tenant: int = TENANT, *, approve: bool = True, **changes: Any) -> dict[str, str]:
+        """What a person's answer to `asking` gives the client: the parameters that come back to its address."""
+        told = await self.control(
+            "POST", f"companies/{tenant}/consent", {"url": self.asking(**changes), "approve": approve}
+        )
+        return dict(parse_qsl(urlsplit(told["redirect"]).query))
+
+    async def connected(self, tenant: int = TENANT, **changes: Any) -> dict[str, Any]:
+        """The tokens that a new consent gives, its code traded."""
+        code = (await self.consented(tenant, **changes))["code"]
+        reply = await self.trade(code, changes.get("redirect_uri", BACK))
+        assert reply.status == 200, reply
+        document: dict[str, Any] = reply.document
+        return document
+
+    async def trade(self, code: str, redirect_uri: str | None = BACK, **credentials: Any) -> Reply:
+        """A code for tokens."""
+        form = {"grant_type": "authorization_code", "code": code}
+        if redirect_uri is not None:
+            form["redirect_uri"] = redirect_uri
+        return await self.post_oauth("token", form, **credentials)
+
+    async def refresh(self, token: str, **credentials: Any) -> Reply:
+        """A refresh token for a new pair."""
+        form = {"grant_type": "refresh_token", "refresh_token": token}
+        return await self.post_oauth("token", form, **credentials)
 
     async def control(self, method: str, path: str, body: Any = None) -> Any:
         """A control call that must succeed; `path` is below /_sandbox."""

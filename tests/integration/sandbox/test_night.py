@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sandbox import auth
+from sandbox import oauth
 from sandbox.books import DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, World
 from sandbox.clock import STOCKHOLM, Clock
 from sandbox.server import start
@@ -51,7 +51,7 @@ class Bureau:
 
     async def _token(self, tenant: int) -> str:
         async with self.http.post(
-            auth.TOKEN_PATH,
+            oauth.TOKEN_PATH,
             data={"grant_type": "client_credentials"},
             headers={
                 "TenantId": str(tenant),
