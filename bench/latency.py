@@ -50,7 +50,7 @@ async def run(options: argparse.Namespace) -> Figures:
 async def idle(options: argparse.Namespace) -> Figures:
     """One company after the other, while nothing else is under way."""
     async with running_product(CREATE_ONLY, _behaviour(options), keep=_kept(options, "idle")) as product:
-        return _by_day(await _one_by_one(product, _tenants(options)), _tenants(options))
+        return _by_day(await _one_by_one(product, _tenants(options), alone=True), _tenants(options))
 
 
 async def load(options: argparse.Namespace) -> Figures:
@@ -65,7 +65,7 @@ async def load(options: argparse.Namespace) -> Figures:
             LOADED_WITHIN,
             waiting_for=f"a first createinvoice of each of {len(loaded)} companies",
         )
-        log = await _one_by_one(product, _tenants(options))
+        log = await _one_by_one(product, _tenants(options), alone=False)
     first, last = _span(log, _tenants(options))
     of_load = [request for request in log if request.tenant in loaded and request.arrived <= last]
     beside = [request for request in of_load if request.arrived >= first]
@@ -145,14 +145,25 @@ def _kept(options: argparse.Namespace, mode: str) -> Path | None:
     return None if keep is None else keep / mode
 
 
-async def _one_by_one(product: Product, tenants: range) -> list[Request]:
-    """The whole log, once each of the companies was taken on and invoiced."""
+async def _one_by_one(product: Product, tenants: range, *, alone: bool) -> list[Request]:
+    """The whole log, once each of the companies was taken on and invoiced.
+
+    Parameters:
+      alone: each is invoiced before the next is taken on; a producer takes up in one go what has come within 2 s.
+    """
     spacing = random.Random(1)
     for tenant in tenants:
         await product.sandbox.add_company(tenant, due=1)
     for tenant in tenants:
         await product.take_on(tenant, first_listing_of_the_day=False)
         await asyncio.sleep(spacing.uniform(*BETWEEN))
+        if alone:
+            await _invoiced(product, range(tenant, tenant + 1))
+    return await _invoiced(product, tenants)
+
+
+async def _invoiced(product: Product, tenants: range) -> list[Request]:
+    """The whole log, once each of the companies was invoiced."""
     return await product.until(
         lambda requests: {request.tenant for request in requests if request.kind == CREATE} >= set(tenants),
         LAST_WITHIN,

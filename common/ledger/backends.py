@@ -112,6 +112,9 @@ class PostgresqlBackend:
 
     async def run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         async with self._engine.connect() as connection:
+            if not writes:
+                # Who only reads holds nothing, and may take minutes over what it reads: `_IDLE_WITHIN` is not for it.
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
             return await connection.run_sync(work)
 
     async def look_up(self, work: Callable[[Connection], T]) -> T:

@@ -92,7 +92,7 @@ class Ledger:
         raise AssertionError("unreachable")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Runs `work` in a reading transaction: one consistent view on SQLite, READ COMMITTED on PostgreSQL."""
+        """Runs `work`, which only reads: one consistent view on SQLite; on PostgreSQL each statement has its own."""
         return await _twice_if_cut(lambda: self._backend.run(work, writes=False))
 
     async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:

@@ -293,3 +293,20 @@ async def test_companies_of_many_tasks_are_served_side_by_side(ledger: Ledger) -
     assert sum(isinstance(answer, Claim) for answer in answers) == len(ids)
     assert {answer.why for answer in answers if isinstance(answer, Refused)} == {Refusal.TAKEN}
     assert read_at() < await ledger.now()
+
+
+async def test_who_only_reads_on_postgresql_may_take_long_over_it_and_holds_nothing(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    ledger = await open_ledger(postgresql_url, tmp_path, Clock(), migrate=True)
+
+    def began(connection: Connection) -> set[datetime]:
+        # In a transaction it is when that began, so that the server's limit for standing still in one would count.
+        return {connection.execute(text("SELECT transaction_timestamp()")).scalar_one() for _ in range(3)}
+
+    try:
+        assert len(await ledger.read(began)) == 3
+        assert len(await ledger.transact(began)) == 1
+        assert len(await ledger.read(began)) == 3
+    finally:
+        await ledger.close()
