@@ -92,6 +92,13 @@ OPTIONS: tuple[PolicyOption, ...] = (
         metavar="HH:MM|any",
     ),
     _one_of(
+        "deliver_on",
+        "--deliver-on",
+        "Send on any day, or only on days on which Swedish banks are open (bankdagar).",
+        "any",
+        "banking_days",
+    ),
+    _one_of(
         "invoice_on",
         "--invoice-on",
         "Due on the period's first day (förskott) or last day (efterskott).",

@@ -196,6 +196,19 @@ async def counts(ledger: Ledger) -> list[Count]:
     ]
 
 
+class Postponed(NamedTuple):
+    """Invoices of one company that wait for the hour, or the day, from which they may be sent."""
+
+    tenant: TenantId
+    opens: datetime
+    number: int
+
+
+async def postponed(ledger: Ledger) -> list[Postponed]:
+    """All of them, by company and instant."""
+    return [Postponed(row.tenant, row.not_before, row.number) for row in await ledger.fetch(_POSTPONED, ledger.shift)]
+
+
 async def carried_out(ledger: Ledger) -> Mapping[tuple[TenantId, Step], int]:
     """How many billings of each company had a step done by a call of ours."""
     return {(row.tenant, Step(row.step)): row.number for row in await ledger.fetch(_CARRIED_OUT)}
@@ -516,6 +529,18 @@ _COUNTS = (
     )
     .group_by(billings.c.tenant, billings.c.step, billings.c.status, billings.c.currency)
     .order_by(billings.c.tenant)
+)
+_POSTPONED = (
+    select(billings.c.tenant, billings.c.not_before, func.count().label("number"))
+    .where(
+        text(f"billings.{IS_WAITING}"),
+        billings.c.step == word(Step.DELIVER.value),
+        # What is put off for a fault has its reason.
+        billings.c.reason.is_(None),
+        billings.c.not_before > NOW,
+    )
+    .group_by(billings.c.tenant, billings.c.not_before)
+    .order_by(billings.c.tenant, billings.c.not_before)
 )
 _CARRIED_OUT = (
     select(billings.c.tenant, attempts.c.step, func.count(distinct(attempts.c.billing)).label("number"))

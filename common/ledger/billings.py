@@ -6,6 +6,7 @@ here, never a rule: each rule is in the module that its name comes from.
 """
 
 from common.ledger.billing_rows import (
+    Postponed,
     Ready,
     carried_out,
     counts,
@@ -15,6 +16,7 @@ from common.ledger.billing_rows import (
     next_ready,
     outrun,
     owner_of,
+    postponed,
     ready,
     seekers,
     sought_since,
@@ -50,6 +52,7 @@ __all__ = [
     "NotPossible",
     "Outcome",
     "Park",
+    "Postponed",
     "Ready",
     "Refusal",
     "Refused",
@@ -71,6 +74,7 @@ __all__ = [
     "next_ready",
     "outrun",
     "owner_of",
+    "postponed",
     "ready",
     "resolve",
     "retry",

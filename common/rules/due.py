@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from common.rules.banking_days import banking_day_from
 from common.rules.periods import Period, add_months
-from common.rules.policy import Policy, PolicyChoice
+from common.rules.policy import Policy, PolicyChoice, earliest
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 _MONTHS_AWAY = {"before": -1, "same": 0, "after": 1}
@@ -88,17 +89,18 @@ def invoice_date(period: Period, policy: Policy, today: date) -> date:
 def deliver_not_before(policy: Policy, now: datetime) -> datetime | None:
     """The instant (UTC) before which an invoice may not be sent, or `None` if it may be sent at `now` (aware).
 
-    `deliver_from` delays sending to that time of the same day in Stockholm. A time that the clock skips in spring is
-    reckoned by the offset before the change (02:30 is then 03:30), one that it shows twice in autumn is the first of
-    the two (RFC 5545, 3.3.5).
+    The first one, from `now` on, that is in Stockholm on a day of `deliver_on` and not before `deliver_from`. A time
+    that the clock skips in spring is reckoned by the offset before the change (02:30 is then 03:30), one that it shows
+    twice in autumn is the first of the two (RFC 5545, 3.3.5).
 
     Raises:
       ValueError: `now` is not aware.
     """
     if now.tzinfo is None:
         raise ValueError("now must be an aware datetime")
-    if policy.deliver_from == "any":
-        return None
     today = now.astimezone(STOCKHOLM).date()
-    opens = datetime.combine(today, policy.deliver_from, tzinfo=STOCKHOLM).astimezone(UTC)
+    day = banking_day_from(today) if policy.deliver_on == "banking_days" else today
+    if policy.deliver_from == "any" and day == today:
+        return None
+    opens = datetime.combine(day, earliest(policy.deliver_from), tzinfo=STOCKHOLM).astimezone(UTC)
     return opens if now < opens else None

@@ -18,6 +18,7 @@ Mode = Literal["proposal", "live"]
 InvoiceOn = Literal["period_start", "period_end"]
 InvoiceMonth = Literal["before", "same", "after"]
 InvoiceDate = Literal["due_day", "period_start"]
+DeliverOn = Literal["any", "banking_days"]
 CatchUp = Literal["hold", "invoice"]
 
 
@@ -52,6 +53,7 @@ class PolicyChoice(BaseModel):
     bookkeep: bool | None = None
     deliver: Delivery | None = None
     deliver_from: DeliverFrom | None = None
+    deliver_on: DeliverOn | None = None
     invoice_on: InvoiceOn | None = None
     lead_days: LeadDays | None = None
     invoice_day: InvoiceDay | None = None
@@ -75,6 +77,8 @@ class Policy(BaseModel):
     deliver: Delivery = Delivery.NONE
     deliver_from: DeliverFrom = time(8, 0)
     """The time of day in Stockholm before which nothing is sent, every day."""
+    deliver_on: DeliverOn = "any"
+    """`banking_days`: nothing is sent on a day on which Swedish banks are closed (`rules.banking_days`)."""
     invoice_on: InvoiceOn = "period_start"
     """The anchor of the due day: in advance (förskott), or in arrears (efterskott)."""
     lead_days: LeadDays = 0
@@ -129,7 +133,8 @@ def stricter(snapshot: Policy, current: Policy) -> Policy:
             "mode": "live" if snapshot.mode == current.mode == "live" else "proposal",
             "bookkeep": snapshot.bookkeep and current.bookkeep,
             "deliver": Delivery.NONE if current.deliver is Delivery.NONE else snapshot.deliver,
-            "deliver_from": max(snapshot.deliver_from, current.deliver_from, key=_earliest),
+            "deliver_from": max(snapshot.deliver_from, current.deliver_from, key=earliest),
+            "deliver_on": "any" if snapshot.deliver_on == current.deliver_on == "any" else "banking_days",
             "catch_up": "invoice" if snapshot.catch_up == current.catch_up == "invoice" else "hold",
             "amount_change_percent": min(snapshot.amount_change_percent, current.amount_change_percent),
             "allow_zero": snapshot.allow_zero and current.allow_zero,
@@ -139,7 +144,8 @@ def stricter(snapshot: Policy, current: Policy) -> Policy:
     )
 
 
-def _earliest(deliver_from: time | Literal["any"]) -> time:
+def earliest(deliver_from: time | Literal["any"]) -> time:
+    """The first time of day at which something may be sent."""
     return time.min if deliver_from == "any" else deliver_from
 
 

@@ -110,6 +110,7 @@ def as_item(verdict: Verdict, names: Mapping[TenantId, str], paused: Sequence[Pa
         "currency": contract.currency or "SEK",
         "bookkeep": verdict.policy.bookkeep,
         "deliver": verdict.policy.deliver,
+        "deliver_on": verdict.policy.deliver_on,
         "outcome": verdict.outcome,
         "reason": verdict.reason,
         "why": explain(verdict.reason, **verdict.detail),

@@ -128,8 +128,8 @@ def told(value: object) -> str:
 
 
 def in_short(policy: Policy) -> str:
-    """What is done with an invoice once it is made: `bookkeep, email`; empty when nothing is."""
+    """What is done with an invoice once it is made: `bookkeep, email on banking days`; empty when nothing is."""
     parts = ["bookkeep"] if policy.bookkeep else []
     if policy.deliver.value != "none":
-        parts.append(policy.deliver.value)
+        parts.append(policy.deliver.value + (" on banking days" if policy.deliver_on == "banking_days" else ""))
     return ", ".join(parts)

@@ -14,13 +14,16 @@ from avtalsmotor.cli.actions.stopped import Stop
 from avtalsmotor.cli.actions.tenants import mode_of
 from avtalsmotor.cli.printing import Column, Row, age, count, heading, minute, print_json, print_table, say
 from avtalsmotor.cli.session import data_directory, open_session, running_redis
+from common.clock import STOCKHOLM
 from common.ids import BillingId, ContractNumber, TenantId
 from common.ledger import billings, pauses, policies, tenants
+from common.ledger.billings import Postponed
 from common.ledger.database import Ledger, LedgerError
 from common.ledger.pauses import Pause
 from common.ledger.records import Billing, Tenant
 from common.queue.connections import connect_async
 from common.queue.depth import QueueDepth, depths
+from common.rules.banking_days import banking_day_from
 from common.rules.reasons import REASONS, Reason, explain
 from common.rules.states import Status, Step
 from common.settings import Settings
@@ -72,6 +75,7 @@ async def status(as_json: bool) -> None:
         now = await ledger.now()
         book = await policies.load(ledger)
         counted = await figures.read(ledger)
+        later = await billings.postponed(ledger)
         names = {company.id: company.name for company in companies}
         stops = await stopped.of_companies(ledger)
         items = await needing_a_person(ledger, names, stops)
@@ -98,6 +102,7 @@ async def status(as_json: bool) -> None:
                     }
                     for one in counted.values()
                 ],
+                "to_be_sent": [_as_postponed(one, names) for one in later],
                 "queues": [_as_queue(depth) for depth in queues] if why_not is None else None,
                 "queues_unknown": why_not,
                 "needs_person": [
@@ -118,6 +123,7 @@ async def status(as_json: bool) -> None:
     if not companies:
         say("There are no companies yet. Add the first: avtalsmotor tenants add --tenant-id N")
     figures.print_figures(list(counted.values()), [modes[one] for one in counted], now)
+    _print_postponed(later, names, now)
     _print_queues(queues, why_not)
     _print_pauses([one for one in paused if one.level != "bureau"], names)
     _print_items(items, besides, unread, names)
@@ -208,6 +214,35 @@ async def _queues(settings: Settings) -> tuple[Sequence[QueueDepth], str | None]
         )
     finally:
         await client.aclose()
+
+
+def _as_postponed(postponed: Postponed, names: Mapping[TenantId, str]) -> dict[str, object]:
+    return {
+        "tenant": postponed.tenant,
+        "tenant_name": names[postponed.tenant],
+        "from": postponed.opens,
+        "billings": postponed.number,
+    }
+
+
+def _print_postponed(later: Sequence[Postponed], names: Mapping[TenantId, str], now: datetime) -> None:
+    if later:
+        heading("Waits to be sent")
+    for one in later[:_TOLD]:
+        number = count(one.number, "invoice")
+        say(f"{names[one.tenant]} ({one.tenant}): {number}, from {_opening(one.opens, now)}.")
+    if len(later) > _TOLD:
+        number = count(sum(one.number for one in later[_TOLD:]), "more invoice")
+        say(f"{number}. All of them: avtalsmotor status --json")
+
+
+def _opening(opens: datetime, now: datetime) -> str:
+    """`08:00 today`, `2026-12-28 08:00 (the next banking day)`."""
+    today, day = (instant.astimezone(STOCKHOLM).date() for instant in (now, opens))
+    if day == today:
+        return f"{opens.astimezone(STOCKHOLM):%H:%M} today"
+    is_next = day == banking_day_from(today + timedelta(days=1))
+    return f"{minute(opens)} (the next banking day)" if is_next else minute(opens)
 
 
 def _as_queue(depth: QueueDepth) -> dict[str, object]:

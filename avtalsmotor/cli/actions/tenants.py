@@ -58,6 +58,7 @@ def _summary(company: Tenant, policy: Policy) -> dict[str, object]:
         "mode": policy.mode,
         "bookkeep": policy.bookkeep,
         "deliver": policy.deliver,
+        "deliver_on": policy.deliver_on,
         "listed_at": company.listed_at,
     }
 

@@ -64,6 +64,7 @@ async def test_an_item_tells_everything_that_a_bureau_asks(bureau: Shell, sandbo
             "currency": "SEK",
             "bookkeep": True,
             "deliver": "email",
+            "deliver_on": "any",
             "outcome": "bill",
             "reason": "due",
             "why": "The period is due.",
@@ -90,6 +91,13 @@ async def test_the_table_says_in_words_what_happens(bureau: Shell, sandbox: Sand
     assert third.endswith("nothing: the period is not due yet.")
     assert "To invoice: 1 contract, 125.00 SEK\n" in shown.out
     assert "Held for a yes: 1 contract, 0.00 SEK\n" in shown.out
+
+
+async def test_the_table_says_that_invoices_are_sent_on_banking_days(bureau: Shell, sandbox: Sandbox) -> None:
+    await take_on(bureau, sandbox, "--live", "--bookkeep", "--deliver", "email", "--deliver-on", "banking_days")
+    await sandbox.contract(**DECEMBER)
+    assert "is invoiced, then: bookkeep, email on banking days\n" in (await bureau("plan")).out
+    assert "bookkeep, email on banking days" in (await bureau("tenants", "list")).out
 
 
 async def test_a_company_in_proposal_mode_is_shown_what_would_be(bureau: Shell, sandbox: Sandbox) -> None:

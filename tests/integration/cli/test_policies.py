@@ -77,10 +77,12 @@ async def test_a_change_says_when_it_acts(bureau: Shell) -> None:
 
 
 async def test_the_policy_is_shown_in_words_that_can_be_typed(bureau: Shell) -> None:
-    shown = (await bureau("policy", "--bookkeep", "--deliver-from", "07:30", "--invoice-day", "last")).out
-    lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[1:15]}
+    said = ("--bookkeep", "--deliver-from", "07:30", "--deliver-on", "banking_days", "--invoice-day", "last")
+    shown = (await bureau("policy", *said)).out
+    lines = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[1:16]}
     assert lines["bookkeep"] == ["yes", "bureau"]
     assert lines["deliver-from"] == ["07:30", "bureau"]
+    assert lines["deliver-on"] == ["banking_days", "bureau"]
     assert lines["invoice-day"] == ["last", "bureau"]
     assert lines["allow-zero"] == ["no", "default"]
 

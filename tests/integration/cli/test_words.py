@@ -89,6 +89,7 @@ def test_both_flags_of_a_yes_or_no_rule_say_something_else(option: PolicyOption)
         ("deliver", "pigeon"),
         ("deliver_from", "25:00"),
         ("deliver_from", "8"),
+        ("deliver_on", "weekdays"),
         ("invoice_on", "christmas"),
         ("lead_days", "400"),
         ("lead_days", "soon"),

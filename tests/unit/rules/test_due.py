@@ -1,13 +1,14 @@
 """Due days, invoice dates, and the hour before which nothing is sent."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.rules.banking_days import banking_day_from, is_banking_day
 from common.rules.due import deliver_not_before, due_on, invoice_date, reach
 from common.rules.periods import Period, add_months
 from common.rules.policy import Policy, PolicyChoice, resolve
@@ -169,6 +170,42 @@ def test_a_time_that_the_clock_shows_twice_in_autumn_is_the_first() -> None:
     assert deliver_not_before(policy, ten_past_two_again) is None
 
 
+@pytest.mark.parametrize(
+    ("now", "opens"),
+    [
+        ("2026-11-27 18:30", None),
+        ("2026-11-30 07:59", "2026-11-30 08:00"),
+        ("2026-11-28 00:00", "2026-11-30 08:00"),
+        ("2026-12-23 23:59", None),
+        ("2026-12-24 00:00", "2026-12-28 08:00"),
+        ("2026-12-30 08:00", None),
+        ("2026-12-31 10:00", "2027-01-04 08:00"),
+        ("2027-01-05 16:00", None),
+        ("2026-04-02 20:00", None),
+        ("2026-04-03 00:01", "2026-04-07 08:00"),
+        ("2026-03-28 12:00", "2026-03-30 08:00"),
+        ("2026-10-25 12:00", "2026-10-26 08:00"),
+        ("2026-06-18 23:00", None),
+        ("2026-06-19 09:00", "2026-06-22 08:00"),
+    ],
+)
+def test_with_banking_days_what_may_not_be_sent_today_waits_for_eight_on_the_next_one(
+    now: str, opens: str | None
+) -> None:
+    policy = Policy(deliver_on="banking_days")
+    assert deliver_not_before(policy, in_sweden(now)) == (in_sweden(opens) if opens else None)
+
+
+def test_any_hour_of_a_banking_day_begins_at_midnight() -> None:
+    policy = Policy(deliver_from="any", deliver_on="banking_days")
+    assert deliver_not_before(policy, in_sweden("2026-11-28 12:00")) == in_sweden("2026-11-30 00:00")
+    assert deliver_not_before(policy, in_sweden("2026-11-30 00:00")) is None
+
+
+def in_sweden(wall: str) -> datetime:
+    return datetime.fromisoformat(wall).replace(tzinfo=SWEDEN).astimezone(UTC)
+
+
 @given(PERIODS, LEVELS, st.integers(0, 60))
 def test_what_falls_due_by_a_day_under_the_levels_is_within_the_reach_of_that_day(
     period: Period, levels: list[PolicyChoice], days: int
@@ -203,6 +240,25 @@ def test_the_wait_ends_on_the_same_swedish_day_and_is_over_when_it_ends(now: dat
     assert opens.astimezone(SWEDEN).date() == now.astimezone(SWEDEN).date()
     assert opens.astimezone(SWEDEN).time() >= deliver_from
     assert deliver_not_before(policy, opens) is None
+
+
+@given(INSTANTS | CHANGES, st.times() | st.just("any"))
+def test_the_wait_ends_on_the_first_banking_day_from_today_as_it_would_on_any_day(
+    now: datetime, deliver_from: time | Literal["any"]
+) -> None:
+    policy = Policy(deliver_from=deliver_from, deliver_on="banking_days")
+    opens = deliver_not_before(policy, now)
+    today = now.astimezone(SWEDEN).date()
+    if is_banking_day(today):
+        assert opens == deliver_not_before(Policy(deliver_from=deliver_from), now)
+        return
+    assert opens is not None
+    assert opens.utcoffset() == timedelta(0)
+    there = opens.astimezone(SWEDEN)
+    assert there.date() == banking_day_from(today) > today
+    assert there.time() == (time() if deliver_from == "any" else deliver_from)
+    assert deliver_not_before(policy, opens) is None
+    assert deliver_not_before(policy, opens - timedelta(microseconds=1)) == opens
 
 
 @given(INSTANTS | CHANGES, st.times())
