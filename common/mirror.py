@@ -112,13 +112,18 @@ def listed_invoice(tenant: TenantId, read: Read[models.InvoiceItem], listed_at: 
 
 
 def listed_customer(tenant: TenantId, read: Read[models.Customer]) -> Customer:
-    """A row of the customer list, which does not tell the e-mail address for invoices."""
+    """A row of the customer list, which tells neither the e-mail address for invoices nor the way of delivery."""
     return _customer(tenant, read.value, read.read_at)
 
 
 def single_customer(tenant: TenantId, card: models.Customer, read_at: datetime) -> Customer:
     """A customer's card."""
-    return replace(_customer(tenant, card, read_at), email_invoice=card.email_invoice)
+    return replace(
+        _customer(tenant, card, read_at),
+        email_invoice=card.email_invoice,
+        gln=card.gln,
+        delivery=card.default_delivery_types.invoice,
+    )
 
 
 def _customer(tenant: TenantId, read: models.Customer, read_at: datetime) -> Customer:

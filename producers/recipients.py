@@ -1,7 +1,7 @@
 """Learns, before invoices are made, whether they can reach their customers: the cards, and the contracts' own address.
 
-It only reads, and only for contracts that are e-mailed or handed over. What cannot be read is not held against a
-contract: then Fortnox has the last word when the invoice is to be sent.
+It only reads, and only for contracts whose invoices are to be sent. What cannot be read is not held against a contract:
+then Fortnox has the last word when the invoice is to be sent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from common.ledger.database import Ledger
 from common.rules.plan import Verdict
 from common.rules.reasons import Reason
 from common.rules.states import Delivery
+from common.rules.ways import Way, way_of
 from producers.planner import verdicts_on_due
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ async def concerned(ledger: Ledger, tenant: TenantId) -> Sequence[Verdict]:
     found = [
         one
         for one in await verdicts_on_due(ledger, tenant, ledger.clock.today(), AHEAD)
-        if one.policy.deliver in (Delivery.EMAIL, Delivery.FINANCE) and one.invoice_date is not None
+        if one.policy.deliver is not Delivery.NONE and one.invoice_date is not None
     ]
     first = {one.contract.number: one for one in reversed(found) if one.reason not in _HAS_INVOICE}
     return sorted(first.values(), key=lambda one: one.due_on or date.max)
@@ -96,7 +97,12 @@ def _is_unsure(
 ) -> bool:
     if customer is None:
         return True
-    if verdict.policy.deliver is not Delivery.EMAIL or customer.email or customer.email_invoice:
+    way = way_of(verdict.policy, customer.delivery)
+    if way is Way.UNKNOWN:
+        return customer.delivery is None
+    if way is Way.EINVOICE:
+        return customer.gln is None
+    if way is not Way.EMAIL or customer.has_email:
         return False
     before = asked.get(verdict.contract.number)
     return customer.is_unsure_of_email or before is None or (_is_held(verdict) and now - before > ASK_AGAIN_AFTER)
@@ -127,7 +133,7 @@ async def _ask(ledger: Ledger, fortnox: Fortnox, verdict: Verdict) -> None:
         card = await fortnox.customer(contract.tenant, contract.customer_number)
         customer = mirror.single_customer(contract.tenant, card.value, card.read_at)
         await customers.mirror(ledger, [customer])
-        if verdict.policy.deliver is Delivery.EMAIL and not (customer.email or customer.email_invoice):
+        if way_of(verdict.policy, customer.delivery) is Way.EMAIL and not customer.has_email:
             read = await fortnox.contract(contract.tenant, contract.number)
             row = mirror.single_contract(contract.tenant, read.value, read.read_at)
             await contracts.mirror(ledger, contract.tenant, [row], complete=False)

@@ -22,6 +22,7 @@ PLACEHOLDER_CODES = {
     "recipient_missing": 9000020,
     "bank_details_missing": 9000021,
     "einvoice_missing": 9000022,
+    "post_address_missing": 9000023,
     "resource_missing": 9000405,
     "page_missing": 9000030,
     "wrong_action": 9000031,

@@ -34,7 +34,10 @@ def einvoice(world: World, company: Company, invoice: Invoice, by: By) -> None:
 
 
 def eprint(world: World, company: Company, invoice: Invoice, by: By) -> None:
+    """Printed and posted by Fortnox' print service; a letter needs an address (placeholder code)."""
     _check(world, company, invoice)
+    if not (invoice.address1 and invoice.zip_code and invoice.city):
+        raise refusals.placeholder(world.behaviour, "post_address_missing", "Mottagarens postadress saknas.")
     _send(world, company, invoice, "eprint", f"{invoice.address1}, {invoice.zip_code} {invoice.city}", "", by)
 
 

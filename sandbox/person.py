@@ -39,6 +39,7 @@ class Deed(BaseModel):
         "cancel",
         "credit",
         "email",
+        "print",
         "hand_over",
     ]
     contract: int = 0
@@ -97,6 +98,8 @@ def _do_to_invoice(world: World, company: Company, deed: Deed) -> dict[str, Any]
             invoice = invoicing.credit(world, company, invoice, By.PERSON)
         case "email":
             deliveries.email(world, company, invoice, By.PERSON)
+        case "print":
+            deliveries.mark_printed(world, company, invoice, "print", By.PERSON)
         case "hand_over":
             finance.hand_over(world, company, invoice, "EMAIL", "LEDGERBASE", By.PERSON)
     return {"Invoice": invoice_shapes.single(invoice, company, world.behaviour)}

@@ -1,4 +1,4 @@
-"""Sees to it that a call is made on a fresh view: a contract or an invoice read too long ago is read again first.
+"""Sees to it that a call is made on a fresh view: what was read too long ago is read again first.
 
 Freshness counts from the start of the request that returned the row (design, section 6), never from its arrival.
 """
@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from common import mirror
 from common.fortnox.client import Fortnox
 from common.ids import ContractNumber, InvoiceNumber, TenantId
-from common.ledger import contracts, invoices
+from common.ledger import contracts, customers, invoices
+from common.ledger.customers import Customer
 from common.ledger.database import Ledger
 from common.ledger.records import Contract, Invoice
 from workers.runtime import Runtime
@@ -55,3 +56,17 @@ async def read_invoice(ledger: Ledger, fortnox: Fortnox, tenant: TenantId, numbe
     invoice = mirror.invoice(tenant, read.value, read.read_at)
     await invoices.mirror(ledger, [invoice])
     return invoice
+
+
+async def fresh_card(runtime: Runtime, tenant: TenantId, number: str) -> Customer:
+    """The customer as the card has it, read again where what is known of it is too old, or comes from a list.
+
+    Raises errors.Missing when Fortnox no longer knows the customer.
+    """
+    known = (await customers.of_numbers(runtime.ledger, tenant, {number})).get(number)
+    if known is not None and known.delivery is not None and is_fresh(runtime, known.read_at):
+        return known
+    read = await runtime.fortnox.customer(tenant, number)
+    card = mirror.single_customer(tenant, read.value, read.read_at)
+    await customers.mirror(runtime.ledger, [card])
+    return card

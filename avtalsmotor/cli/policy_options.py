@@ -76,13 +76,18 @@ OPTIONS: tuple[PolicyOption, ...] = (
     _one_of(
         "deliver",
         "--deliver",
-        "How the customer gets the invoice; finance is Fortnox Fakturatjänster.",
+        "How the customer gets the invoice: customer as the card says, print a letter, finance Fakturatjänster.",
         "none",
         "customer",
         "email",
         "einvoice",
         "print",
         "finance",
+    ),
+    PolicyOption(
+        "einvoice_by_card",
+        "--einvoice-by-card/--no-einvoice-by-card",
+        "With email or print: customers whose card says e-invoice get that; or all get the same.",
     ),
     PolicyOption(
         "deliver_from",
@@ -260,6 +265,10 @@ def _refuse_contradictions(values: Mapping[str, object]) -> None:
         told.append("--invoice-month says in which month --invoice-day falls. Say the day too: --invoice-day N.")
     if values.get("deliver") == "finance" and values.get("bookkeep") is False:
         told.append("--deliver finance takes only invoices that are bookkept. Say --bookkeep, or another delivery.")
+    if values.get("einvoice_by_card") and values.get("deliver", "email") not in ("email", "print"):
+        told.append(
+            "--einvoice-by-card goes with --deliver email or print. With --deliver customer the card decides anyhow."
+        )
     if told:
         raise typer.BadParameter(f"{' '.join(told)} Nothing was changed.")
 

@@ -205,6 +205,17 @@ class Fortnox:
         """E-mail the invoice to the address it carries. A GET with an effect: each one sends (API notes 2.5)."""
         return (await self._requests.send(permit, "GET", f"/3/invoices/{number}/email")).reply("Invoice", Invoice)
 
+    async def einvoice(self, permit: Permit, number: InvoiceNumber) -> Reply[Invoice]:
+        """Send the invoice as an e-invoice. A GET with an effect, as `email` (API notes 2.5)."""
+        return (await self._requests.send(permit, "GET", f"/3/invoices/{number}/einvoice")).reply("Invoice", Invoice)
+
+    async def print_and_post(self, permit: Permit, number: InvoiceNumber) -> Reply[Invoice]:
+        """Have Fortnox' print service print the invoice and post it. A GET with an effect, as `email` (API notes 2.5).
+
+        Neither `print`, which answers with a PDF, nor `externalprint`, which only marks the invoice as sent.
+        """
+        return (await self._requests.send(permit, "GET", f"/3/invoices/{number}/eprint")).reply("Invoice", Invoice)
+
     async def set_invoice_dates(
         self, permit: Permit, number: InvoiceNumber, *, invoice_date: date, due_date: date | None
     ) -> Reply[Invoice]:

@@ -353,13 +353,13 @@ class Price(Document):
 
 
 class DeliveryTypes(Document):
-    """How a customer gets its documents: PRINT, EMAIL or PRINTSERVICE."""
+    """How a customer gets its documents: PRINT, EMAIL, PRINTSERVICE or, in neither specification, ELECTRONICINVOICE."""
 
     invoice: Text = ""
 
 
 class Customer(Document):
-    """A customer, from a list or by itself; a list tells neither `email_invoice` nor the delivery types."""
+    """A customer, from a list or by itself; a list tells neither `email_invoice`, `gln` nor the delivery types."""
 
     customer_number: Text
     name: Text = ""
@@ -372,5 +372,6 @@ class Customer(Document):
     default_delivery_types: Annotated[DeliveryTypes, BeforeValidator(_none_to_empty)] = DeliveryTypes()
     email: Text = ""
     email_invoice: Text = ""
+    gln: Text = ""
     organisation_number: Text = ""
     price_list: Text = ""

@@ -1,11 +1,11 @@
-"""The mirror of the customers: whether an invoice can reach them, known before it is made.
+"""The mirror of the customers: how an invoice is to reach them, and whether it can, known before it is made.
 
-A list tells neither the e-mail address for invoices nor the currency; the card itself does. Since only cards that were
-changed are listed anew, what a card told before its last listing is forgotten.
+A list tells neither the e-mail address for invoices nor the way of delivery nor the currency; the card itself does.
+Since only cards that were changed are listed anew, what a card told before its last listing is forgotten.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -33,13 +33,31 @@ class Customer:
     """The start of the request that returned it."""
     email_invoice: str | None = None
     """Where invoices go, before `email`; `None`: only the card tells, and it was not read since the last listing."""
+    gln: str | None = None
+    """Where e-invoices go; `None` as before."""
+    delivery: str | None = None
+    """How invoices are to reach the customer (`DefaultDeliveryTypes.Invoice`); `None` as before."""
     country_code: str = ""
     currency: str = ""
+
+    @property
+    def has_email(self) -> bool:
+        """Whether an address is known to which invoices can be e-mailed."""
+        return bool(self.email or self.email_invoice)
 
     @property
     def is_unsure_of_email(self) -> bool:
         """Whether only the card can tell if there is an address."""
         return not self.email and self.email_invoice is None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """What is known of the customers of a company, by their numbers, as the plan takes it."""
+
+    lacking: dict[str, Lacks] = field(default_factory=dict)
+    cards: dict[str, str] = field(default_factory=dict)
+    """What their cards say of how they get invoices; of those whose card was read."""
 
 
 async def mirror(ledger: Ledger, seen: Sequence[Customer]) -> None:
@@ -75,26 +93,30 @@ async def of_numbers(ledger: Ledger, tenant: TenantId, numbers: Collection[str])
     return found
 
 
-def lacking(
+def recipients(
     connection: Connection, tenant: TenantId | None, of_contracts: ColumnElement[bool] | None = None
-) -> dict[TenantId, dict[str, Lacks]]:
-    """By company and number, the customers that are known to lack something; of companies whose customers are known.
+) -> dict[TenantId, Recipients]:
+    """By company, the customers that are known to lack something or whose card was read; of companies whose customers
+    are known.
 
     Parameters:
       of_contracts: a condition on `contracts`: of those alone.
     """
-    statement = _LACKING if tenant is None else _LACKING.where(customers.c.tenant == tenant)
+    statement = _RECIPIENTS if tenant is None else _RECIPIENTS.where(customers.c.tenant == tenant)
     if of_contracts is not None:
         theirs = select(contracts.c.tenant, contracts.c.customer_number).where(of_contracts)
         statement = statement.where(tuple_(customers.c.tenant, customers.c.number).in_(theirs))
-    found: dict[TenantId, dict[str, Lacks]] = {}
+    found: dict[TenantId, Recipients] = {}
     for row in connection.execute(statement):
         one = _customer_of(row)
         parts = {"name": one.name, "address": one.address1, "zip code": one.zip_code, "city": one.city}
         missing = tuple(name for name, value in parts.items() if not value)
         no_email = not one.email and one.email_invoice == ""
-        if no_email or missing:
-            found.setdefault(one.tenant, {})[one.number] = Lacks(email=no_email, address=missing)
+        known = found.setdefault(one.tenant, Recipients())
+        if no_email or missing or one.gln == "":
+            known.lacking[one.number] = Lacks(email=no_email, address=missing, gln=one.gln == "")
+        if one.delivery is not None:
+            known.cards[one.number] = one.delivery
     return found
 
 
@@ -115,7 +137,7 @@ def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgr
 _BATCH = 500
 _COLUMNS = tuple(column.name for column in customers.c)
 _UPSERT = {True: _upsert(sqlite.insert(customers)), False: _upsert(postgresql.insert(customers))}
-_LACKING = (
+_RECIPIENTS = (
     select(customers)
     .join(tenants, and_(tenants.c.id == customers.c.tenant, tenants.c.customers_known))
     .where(
@@ -125,6 +147,7 @@ _LACKING = (
             customers.c.address1 == "",
             customers.c.zip_code == "",
             customers.c.city == "",
+            customers.c.delivery.is_not(None),
         )
     )
 )

@@ -67,9 +67,11 @@ def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None,
         which = and_(which, _may_be_due(book.reach(due_by)))
     of_tenants = select(tenants) if tenant is None else select(tenants).where(tenants.c.id == tenant)
     history = _HISTORY[ledger.is_sqlite].where(which)
-    lacking = customers.lacking(connection, tenant, None if due_by is None else which)
+    recipients = customers.recipients(connection, tenant, None if due_by is None else which)
     facts = {
-        row.id: replace(tenant_of(row).facts, lacking=lacking.get(row.id, {})) for row in connection.execute(of_tenants)
+        row.id: replace(tenant_of(row).facts, lacking=of.lacking, cards=of.cards)
+        for row in connection.execute(of_tenants)
+        for of in (recipients.get(row.id, customers.Recipients()),)
     }
     seen = [view_of(row, row.read_at) for row in connection.execute(select_contracts(None).where(which))]
     billed: dict[tuple[TenantId, ContractNumber], list[BilledView]] = defaultdict(list)

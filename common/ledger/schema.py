@@ -158,6 +158,8 @@ customers = Table(
     Column("name", Text, nullable=False),
     Column("email", Text, nullable=False),
     Column("email_invoice", Text),
+    Column("gln", Text),
+    Column("delivery", Text),
     Column("address1", Text, nullable=False),
     Column("zip_code", Text, nullable=False),
     Column("city", Text, nullable=False),

@@ -18,6 +18,7 @@ from common.rules.periods import Period, add_months, follows, spans, upcoming
 from common.rules.policy import Policy
 from common.rules.reasons import Reason
 from common.rules.states import OPEN, Delivery, Status, Step
+from common.rules.ways import Way, asks_the_card, no_way, way_of
 
 Outcome = Literal["bill", "hold", "none"]
 
@@ -99,6 +100,8 @@ class Lacks:
     """Neither an e-mail address for invoices nor another one."""
     address: tuple[str, ...]
     """Of name, address, zip code and city, those that are missing."""
+    gln: bool = False
+    """The number to which e-invoices go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class TenantFacts:
     """The contracts that have an accrual (periodisering); `None` = not known."""
     lacking: Mapping[str, Lacks] = field(default_factory=dict)
     """By their numbers, the customers that are known to lack something."""
+    cards: Mapping[str, str] = field(default_factory=dict)
+    """By their numbers, what the customers' cards say of how they get invoices; those whose card was read."""
 
 
 class Verdict(NamedTuple):
@@ -136,6 +141,8 @@ class Verdict(NamedTuple):
     """A later period or day: shown, never inserted."""
     warnings: tuple[tuple[Reason, Mapping[str, str]], ...] = ()
     """What a person should know of the contract besides, and no hindrance: reasons, each with its facts."""
+    way: Way | None = None
+    """How the invoice would leave by what is known now; `None` where no invoice is foreseen."""
 
     @property
     def outcome(self) -> Outcome:
@@ -175,8 +182,9 @@ def plan(
       amount_changed       the total differs too much from that of the last billing
       period_locked        it is to be bookkept, and the invoice date is locked
       year_missing         it is to be bookkept, and no financial year has the invoice date
-      delivery_unsupported the way of delivery cannot be gone, or lacks what it needs
-      recipient_missing    the customer is known to lack the address that it needs, and so is the contract
+      delivery_unsupported the way of delivery cannot be gone with such an invoice
+      recipient_missing    the customer is known to lack the address that it needs, and so is the contract; or the
+                           policy asks the customer's card for the way, and that says none
       due                  none of these
 
     A company with the cash method is planned as if nobody had wished for bookkeeping (design, section 7).
@@ -212,8 +220,6 @@ def without_bookkeeping(policy: Policy) -> Policy:
     """The same policy, but for the bookkeeping."""
     return policy.model_copy(update={"bookkeep": False})
 
-
-_DELIVERIES = frozenset({Delivery.NONE, Delivery.EMAIL, Delivery.FINANCE})
 
 _Hold = tuple[Reason, dict[str, str]]
 _Warnings = tuple[tuple[Reason, Mapping[str, str]], ...]
@@ -325,18 +331,21 @@ def _warn_of_undone(verdict: Verdict, billed: Sequence[BilledView]) -> _Warnings
 def _judged(case: _Case, *, preview: bool) -> Verdict:
     dated = due.invoice_date(case.period, case.policy, case.on)
     live = [billing for billing in case.billed if billing.status is not Status.VOIDED]
+    way = _way(case)
     reason, detail = (
         _history_hold(case, live, dated)
         or _amount_hold(case, live)
         or _bookkeeping_hold(case, dated)
         or _delivery_hold(case)
-        or _recipient_hold(case)
+        or _recipient_hold(case, way)
         or (Reason.DUE, {})
     )
     if case.policy.mode == "proposal":
         reason, detail = Reason.PROPOSAL, {"verdict": reason.value, **detail}
     amount = case.contract.total
-    return Verdict(case.contract, case.period, reason, case.due_on, dated, case.policy, amount, detail, preview)
+    return Verdict(
+        case.contract, case.period, reason, case.due_on, dated, case.policy, amount, detail, preview, way=way
+    )
 
 
 def _history_hold(case: _Case, live: list[BilledView], dated: date) -> _Hold | None:
@@ -426,8 +435,6 @@ def _bookkeeping_hold(case: _Case, dated: date) -> _Hold | None:
 def _delivery_hold(case: _Case) -> _Hold | None:
     """What the way of delivery lacks; Fakturatjänster takes only SEK, and only what is bookkept (API notes 3)."""
     deliver, currency = case.policy.deliver, case.contract.currency
-    if deliver not in _DELIVERIES:
-        return Reason.DELIVERY_UNSUPPORTED, {"deliver": deliver.value}
     if deliver is Delivery.FINANCE and currency not in ("SEK", ""):
         return Reason.DELIVERY_UNSUPPORTED, {"deliver": deliver.value, "currency": currency, "needs": "SEK"}
     if deliver is Delivery.FINANCE and not case.policy.bookkeep:
@@ -435,15 +442,24 @@ def _delivery_hold(case: _Case) -> _Hold | None:
     return None
 
 
-def _recipient_hold(case: _Case) -> _Hold | None:
-    """Whether the invoice would reach nobody: Fakturatjänster takes no half address (API notes 3)."""
-    lacks = case.facts.lacking.get(case.contract.customer_number)
+def _way(case: _Case) -> Way:
+    return way_of(case.policy, case.facts.cards.get(case.contract.customer_number))
+
+
+def _recipient_hold(case: _Case, way: Way) -> _Hold | None:
+    """Whether it would reach nobody; neither Fakturatjänster (API notes 3) nor a letter takes half an address."""
+    number = case.contract.customer_number
+    told = {"customer": number} | ({"deliver": way.value} if asks_the_card(case.policy) else {})
+    if way is Way.UNKNOWN and number in case.facts.cards:
+        return Reason.RECIPIENT_MISSING, {"customer": number, "missing": no_way(case.facts.cards[number])}
+    lacks = case.facts.lacking.get(number)
     if lacks is None:
         return None
-    told = {"customer": case.contract.customer_number}
-    if case.policy.deliver is Delivery.EMAIL and lacks.email and case.contract.email_to == "":
+    if way is Way.EMAIL and lacks.email and case.contract.email_to == "":
         return Reason.RECIPIENT_MISSING, {**told, "missing": "e-mail address"}
-    if case.policy.deliver is Delivery.FINANCE and lacks.address:
+    if way is Way.EINVOICE and lacks.gln:
+        return Reason.RECIPIENT_MISSING, {**told, "missing": "GLN"}
+    if way in (Way.FINANCE, Way.PRINT) and lacks.address:
         return Reason.RECIPIENT_MISSING, {**told, "missing": ", ".join(lacks.address)}
     return None
 

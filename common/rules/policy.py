@@ -52,6 +52,7 @@ class PolicyChoice(BaseModel):
     mode: Mode | None = None
     bookkeep: bool | None = None
     deliver: Delivery | None = None
+    einvoice_by_card: bool | None = None
     deliver_from: DeliverFrom | None = None
     deliver_on: DeliverOn | None = None
     invoice_on: InvoiceOn | None = None
@@ -75,6 +76,8 @@ class Policy(BaseModel):
     """`proposal`: planned and shown, nothing called."""
     bookkeep: bool = False
     deliver: Delivery = Delivery.NONE
+    einvoice_by_card: bool = False
+    """With `deliver` by e-mail or print: customers whose card says e-invoice get that instead."""
     deliver_from: DeliverFrom = time(8, 0)
     """The time of day in Stockholm before which nothing is sent, every day."""
     deliver_on: DeliverOn = "any"
@@ -126,7 +129,8 @@ def stricter(snapshot: Policy, current: Policy) -> Policy:
     """The more cautious of the policy at planning and the policy now, field by field (design, section 5, rule 8).
 
     Never automates more than either. Where neither is the more cautious, what was planned stays: the day and the date
-    of the invoice, and the way of delivery if both name one (a change of way acts on what is planned later).
+    of the invoice, and the way of delivery if both name one (a change of way, that of `einvoice_by_card` included, acts
+    on what is planned later).
     """
     return snapshot.model_copy(
         update={

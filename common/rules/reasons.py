@@ -67,6 +67,7 @@ class Reason(StrEnum):
     NOT_WAREHOUSE_READY = "not_warehouse_ready"
     UNVERIFIED = "unverified"
     FINANCE_NOT_OPEN = "finance_not_open"
+    PRINT_BY_HAND = "print_by_hand"
     SURPRISE = "surprise"
     EARLY = "early"
 
@@ -252,7 +253,8 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
         Reason.FEATURE_MISSING: Entry(
             Scope.TENANT,
             "The feature is not switched on for the company in Fortnox (Feature inte tillgänglig)",
-            "Switch on Avtalsfakturering in Fortnox' settings, then retry one billing; the others follow.",
+            "Switch on Avtalsfakturering in Fortnox' settings, then retry one billing; the others follow. For sending"
+            " it is the e-invoice or the print service.",
         ),
         Reason.TOKEN_DEAD: Entry(
             Scope.TENANT,
@@ -283,6 +285,12 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             Scope.BILLING,
             "Fortnox Fakturatjänster has not accepted the invoice within a day",
             "Look at the invoice under Fakturatjänster in Fortnox; it is never sent in another way by itself.",
+        ),
+        Reason.PRINT_BY_HAND: Entry(
+            Scope.BILLING,
+            "The customer's card says that the invoice is printed by the company itself (Utskrift), which cannot be"
+            " done from here",
+            "Print it in Fortnox and post it, or choose another way on the customer's card; then retry the billing.",
         ),
         Reason.SURPRISE: Entry(
             Scope.TENANT,

@@ -48,9 +48,10 @@ class Delivery(StrEnum):
 
     NONE = "none"
     CUSTOMER = "customer"
-    """The way of the customer card."""
+    """The way of the customer's card (`common.rules.ways`)."""
     EMAIL = "email"
     EINVOICE = "einvoice"
     PRINT = "print"
+    """A letter by Fortnox' print service (`eprint`, API notes 2.5)."""
     FINANCE = "finance"
     """Fortnox Fakturatjänster (`noxfinansinvoices`, API notes 3)."""

@@ -25,7 +25,7 @@ from common.ledger.backends import SqliteBackend
 from common.ledger.database import Ledger
 from common.ledger.outcomes import Refused
 from workers.bookkeeping import Bookkeeping
-from workers.delivery import Email, HandOver
+from workers.delivery import HandOver, Sending
 from workers.invoicing import Create
 from workers.runtime import Runtime
 
@@ -158,11 +158,11 @@ def _name(action: Action, point: str, step: str) -> str:
 def lay(arms: Arms) -> None:
     """Lays the points around the functions of this process' product."""
     _around(Runtime, "open", lambda runtime: arms.ledger_is(runtime.ledger))
-    for work in (Create, Bookkeeping, Email, HandOver):
+    for work in (Create, Bookkeeping, Sending, HandOver):
         _around(work, "prepare", lambda prepared: _prepared(arms, prepared))
     _around(Fortnox, "permit", lambda _: _permitted(arms))
     _around(billings, "claim", lambda claim: _claimed(arms, claim))
-    for effect in ("create_invoice", "bookkeep", "email", "hand_over"):
+    for effect in ("create_invoice", "bookkeep", "email", "einvoice", "print_and_post", "hand_over"):
         _around_call(effect, arms)
     _around(billings, "settle", lambda _: arms.pass_by(AFTER_COMMIT))
 

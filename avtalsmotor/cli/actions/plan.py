@@ -110,6 +110,7 @@ def as_item(verdict: Verdict, names: Mapping[TenantId, str], paused: Sequence[Pa
         "currency": contract.currency or "SEK",
         "bookkeep": verdict.policy.bookkeep,
         "deliver": verdict.policy.deliver,
+        "way": verdict.way,
         "deliver_on": verdict.policy.deliver_on,
         "outcome": verdict.outcome,
         "reason": verdict.reason,
@@ -221,7 +222,7 @@ def _what_happens(verdict: Verdict, paused: Sequence[Pause]) -> tuple[str, Tone]
     would = "would be" if proposed else "will be" if verdict.preview else "is"
     tone: Tone = "quiet" if verdict.preview else "plain" if proposed else "good"
     if reason is Reason.DUE:
-        onward = in_short(verdict.policy)
+        onward = in_short(verdict.policy, verdict.way)
         return f"{would} invoiced" + (f", then: {onward}" if onward else ""), tone
     why = explain(reason, **facts)
     why = why[0].lower() + why[1:]

@@ -12,6 +12,8 @@ from common.ledger import policies, tenants
 from common.ledger.policies import PolicyBook
 from common.ledger.records import Tenant
 from common.rules.policy import Policy, PolicyChoice, decided_by, resolve
+from common.rules.states import Delivery
+from common.rules.ways import Way, asks_the_card
 
 WHEN_IT_ACTS = (
     "Changed. What is more cautious than before holds at once, for everything not yet called;"
@@ -127,9 +129,29 @@ def told(value: object) -> str:
     return str(value)
 
 
-def in_short(policy: Policy) -> str:
-    """What is done with an invoice once it is made: `bookkeep, email on banking days`; empty when nothing is."""
+def in_short(policy: Policy, way: Way | None = None) -> str:
+    """What is done with an invoice once it is made: `bookkeep, email on banking days`; empty when nothing is.
+
+    Parameters:
+      way: by which it would leave, as far as that is known.
+    """
     parts = ["bookkeep"] if policy.bookkeep else []
-    if policy.deliver.value != "none":
-        parts.append(policy.deliver.value + (" on banking days" if policy.deliver_on == "banking_days" else ""))
+    if policy.deliver is not Delivery.NONE:
+        sent = policy.deliver.value
+        if asks_the_card(policy):
+            sent = _BY_CARD.get(way or Way.UNKNOWN) or _LEFT_TO_CARD[policy.deliver]
+        parts.append(sent + (" on banking days" if policy.deliver_on == "banking_days" else ""))
     return ", ".join(parts)
+
+
+_LEFT_TO_CARD = {
+    Delivery.CUSTOMER: "deliver by the customer's card",
+    Delivery.EMAIL: "email or einvoice by the customer's card",
+    Delivery.PRINT: "print or einvoice by the customer's card",
+}
+_BY_CARD = {
+    Way.EMAIL: "email",
+    Way.EINVOICE: "einvoice by the customer's card",
+    Way.PRINT: "print",
+    Way.BY_HAND: "left to be printed by hand",
+}

@@ -70,7 +70,7 @@ def work(
     invoicing    creates the invoices of due contracts
     evidence     finds out in Fortnox what became of each call
     bookkeeping  books invoices (bokför)
-    delivery     sends them by e-mail, or hands them over to Fakturatjänster
+    delivery     sends them: e-mail, e-invoice, print service, or a hand-over to Fakturatjänster
     all          all of these in one process
 
     Needs the Redis that all roles share (AVTALSMOTOR_REDIS_URL). Start as many as you like.

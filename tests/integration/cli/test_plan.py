@@ -64,6 +64,7 @@ async def test_an_item_tells_everything_that_a_bureau_asks(bureau: Shell, sandbo
             "currency": "SEK",
             "bookkeep": True,
             "deliver": "email",
+            "way": "email",
             "deliver_on": "any",
             "outcome": "bill",
             "reason": "due",

@@ -30,6 +30,8 @@ EFFECTS: dict[str, tuple[str, str, Effect]] = {
     ),
     "bookkeep": ("PUT", "/3/invoices/7/bookkeep", lambda fortnox, permit: fortnox.bookkeep(permit, InvoiceNumber(7))),
     "email": ("GET", "/3/invoices/7/email", lambda fortnox, permit: fortnox.email(permit, InvoiceNumber(7))),
+    "einvoice": ("GET", "/3/invoices/7/einvoice", lambda fortnox, permit: fortnox.einvoice(permit, InvoiceNumber(7))),
+    "eprint": ("GET", "/3/invoices/7/eprint", lambda fortnox, permit: fortnox.print_and_post(permit, InvoiceNumber(7))),
     "noxfinans": (
         "POST",
         "/3/noxfinansinvoices",

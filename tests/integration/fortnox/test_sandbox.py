@@ -73,6 +73,7 @@ def company(sandbox: server.Running) -> Company:
                     "address1": "Gatan 1",
                     "zip_code": "111 11",
                     "city": "Stad",
+                    "gln": "7300000000001",
                 }
             ],
             "articles": [{"number": "A1", "description": "Support", "price": "1000.50"}],
@@ -203,6 +204,16 @@ EFFECTS: dict[str, tuple[str, Call, Count]] = {
     "email": (
         "/3/invoices/*/email",
         lambda fortnox, permit: fortnox.email(permit, InvoiceNumber(1)),
+        lambda company: len(company.outbox),
+    ),
+    "einvoice": (
+        "/3/invoices/*/einvoice",
+        lambda fortnox, permit: fortnox.einvoice(permit, InvoiceNumber(1)),
+        lambda company: len(company.outbox),
+    ),
+    "eprint": (
+        "/3/invoices/*/eprint",
+        lambda fortnox, permit: fortnox.print_and_post(permit, InvoiceNumber(1)),
         lambda company: len(company.outbox),
     ),
     "noxfinans": (

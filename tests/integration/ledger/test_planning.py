@@ -1,6 +1,7 @@
 """What the plan inserts (design, section 5, rule 1): one billing of a period, once, whoever plans and however often."""
 
 import asyncio
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ from common.ledger.database import Ledger
 from common.ledger.outcomes import Hold, Void
 from common.ledger.records import Contract
 from common.rules.periods import Period
-from common.rules.plan import ContractView, TenantFacts, plan
+from common.rules.plan import ContractView, Lacks, TenantFacts, plan
 from common.rules.policy import PolicyChoice
 from common.rules.reasons import Reason
 from common.rules.states import Status, Step
@@ -276,6 +277,19 @@ async def test_a_daily_pass_shows_the_billings_and_customers_of_what_may_be_due(
     assert [len(billed) for _, _, billed in seen.contracts] == [1, 0]
     assert set(seen.facts[TENANT].lacking) == {"9", "8"}
     assert set((await planning.views(ledger, TENANT, due_by=MAY.start)).facts[TENANT].lacking) == set()
+
+
+async def test_the_plan_is_told_what_the_cards_that_were_read_say(ledger: Ledger) -> None:
+    await company(ledger)
+    whole = Customer(TENANT, "9", "Åkes Bygg AB", "faktura@akesbygg.example", "Gatan 1", "111 22", "Stad", read_at())
+    await customers.mirror(ledger, [whole, replace(whole, number="8", email_invoice="", gln="", delivery="PRINT")])
+    await customers.note_listing(ledger, TENANT, read_at(), known=True)
+    facts = (await planning.views(ledger, TENANT)).facts[TENANT]
+    assert facts.cards == {"8": "PRINT"}
+    assert facts.lacking == {"8": Lacks(email=False, address=(), gln=True)}
+    # Listed again, what the card told is forgotten.
+    await customers.mirror(ledger, [replace(whole, number="8")])
+    assert (await planning.views(ledger, TENANT)).facts[TENANT].cards == {}
 
 
 async def test_a_daily_pass_over_all_companies_shows_those_with_something_due(ledger: Ledger) -> None:

@@ -311,10 +311,10 @@ async def test_nothing_is_sent_without_bank_details(sandbox: Sandbox, action: st
     assert company.invoices[1].sent is False
 
 
-async def test_email_needs_a_recipient_and_einvoice_a_gln(sandbox: Sandbox) -> None:
+async def test_email_needs_a_recipient_einvoice_a_gln_and_eprint_an_address(sandbox: Sandbox) -> None:
     company = await sandbox.company(customers=[{"number": "1", "name": "Utan adress"}])
     await invoice(sandbox)
-    for action, code in (("email", 9000020), ("einvoice", 9000022)):
+    for action, code in (("email", 9000020), ("einvoice", 9000022), ("eprint", 9000023)):
         refused = await sandbox.call("GET", f"invoices/1/{action}")
         assert (refused.status, refused.document["ErrorInformation"]["code"]) == (400, code)
     company.customers["1"].gln = "7300000000001"

@@ -18,6 +18,7 @@ from common.rules.plan import HOLDS, BilledView, ContractView, Lacks, TenantFact
 from common.rules.policy import Policy
 from common.rules.reasons import REASONS, Reason, explain
 from common.rules.states import Delivery, Status, Step
+from common.rules.ways import Way
 
 TENANT = TenantId(4711)
 ONE_DAY = timedelta(days=1)
@@ -382,14 +383,8 @@ def test_the_locked_period_is_asked_about_the_date_that_the_invoice_gets() -> No
     assert verdict(policy=live(bookkeep=True), facts=locked, today=date(2026, 4, 1)).outcome == "bill"
 
 
-@pytest.mark.parametrize("deliver", [Delivery.CUSTOMER, Delivery.EINVOICE, Delivery.PRINT])
-def test_a_way_of_delivery_that_cannot_be_gone_is_held(deliver: Delivery) -> None:
-    found = verdict(policy=live(deliver=deliver, bookkeep=True))
-    assert (found.reason, found.outcome) == (Reason.DELIVERY_UNSUPPORTED, "hold")
-
-
-@pytest.mark.parametrize("deliver", [Delivery.NONE, Delivery.EMAIL, Delivery.FINANCE])
-def test_a_way_of_delivery_that_can_be_gone_is_billed(deliver: Delivery) -> None:
+@pytest.mark.parametrize("deliver", Delivery)
+def test_every_way_of_delivery_is_billed_while_nothing_is_known_against_it(deliver: Delivery) -> None:
     assert verdict(policy=live(deliver=deliver, bookkeep=True)).outcome == "bill"
 
 
@@ -425,7 +420,7 @@ FLAWS: list[tuple[Reason, dict[str, Any]]] = [
     (Reason.AMOUNT_CHANGED, {"total": Decimal(1)}),
     (Reason.PERIOD_LOCKED, {"locked_until": date(2026, 5, 31)}),
     (Reason.YEAR_MISSING, {"years": ()}),
-    (Reason.DELIVERY_UNSUPPORTED, {"deliver": Delivery.PRINT}),
+    (Reason.DELIVERY_UNSUPPORTED, {"deliver": Delivery.FINANCE, "currency": "EUR"}),
 ]
 
 
@@ -434,7 +429,8 @@ def test_the_most_useful_reason_is_told_first(nth: int) -> None:
     case: dict[str, Any] = {"today": date(2026, 5, 31), "mode": "live", "catch_up": "invoice"}
     for reason, flaw in reversed(FLAWS[nth:]):
         case.update({"catch_up": "hold"} if reason is Reason.CATCH_UP else flaw)
-    view = {name: case.pop(name) for name in ("status", "period", "paused", "interval", "total") if name in case}
+    of_contract = ("status", "period", "paused", "interval", "total", "currency")
+    view = {name: case.pop(name) for name in of_contract if name in case}
     facts = TenantFacts(locked_until=case.pop("locked_until", None), years=case.pop("years", None))
     today, billed = case.pop("today"), case.pop("billed", [BILLED])
     found = verdict(replace(CONTRACT, **view), Policy(bookkeep=True, **case), billed, facts, today)
@@ -761,6 +757,64 @@ def test_what_is_missing_is_told() -> None:
     finance = live(deliver=Delivery.FINANCE, bookkeep=True)
     (verdict,) = plan([(CONTRACT, finance, [BILLED])], {TENANT: NOBODY}, FIRST_OF_MARCH)
     assert verdict.detail == {"customer": CONTRACT.customer_number, "missing": "city"}
+
+
+# Ways by the customer's card -----------------------------------------------------------------------------------------
+
+
+def by_card(card: str | None, *, lacks: Lacks | None = None, **policy: Any) -> Verdict:
+    number = CONTRACT.customer_number
+    facts = TenantFacts(lacking={} if lacks is None else {number: lacks}, cards={} if card is None else {number: card})
+    (found,) = plan([(replace(CONTRACT, email_to=""), live(**policy), [BILLED])], {TENANT: facts}, FIRST_OF_MARCH)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("card", "way", "missing"),
+    [
+        ("EMAIL", Way.EMAIL, "e-mail address"),
+        ("ELECTRONICINVOICE", Way.EINVOICE, "GLN"),
+        ("PRINTSERVICE", Way.PRINT, "city"),
+        ("PRINT", Way.BY_HAND, None),
+    ],
+)
+def test_what_the_cards_way_needs_is_held_against_the_contract_and_nothing_else(
+    card: str, way: Way, missing: str | None
+) -> None:
+    found = by_card(card, lacks=Lacks(email=True, address=("city",), gln=True), deliver=Delivery.CUSTOMER)
+    assert found.way is way
+    assert found.reason is (Reason.DUE if missing is None else Reason.RECIPIENT_MISSING)
+    assert found.detail.get("missing") == missing
+    fine = by_card(card, deliver=Delivery.CUSTOMER)
+    assert (fine.way, fine.reason) == (way, Reason.DUE)
+
+
+@pytest.mark.parametrize(("card", "missing"), [("", "way of delivery"), ("FAX", "way of delivery (the card says FAX)")])
+def test_a_card_that_says_no_way_is_held_before_the_invoice_is_made(card: str, missing: str) -> None:
+    found = by_card(card, deliver=Delivery.CUSTOMER)
+    assert (found.reason, found.detail["missing"]) == (Reason.RECIPIENT_MISSING, missing)
+
+
+def test_a_card_that_was_not_read_holds_nothing() -> None:
+    found = by_card(None, lacks=Lacks(email=True, address=("city",), gln=True), deliver=Delivery.CUSTOMER)
+    assert (found.way, found.reason) == (Way.UNKNOWN, Reason.DUE)
+
+
+@pytest.mark.parametrize("deliver", [Delivery.EMAIL, Delivery.PRINT])
+@pytest.mark.parametrize("card", ["EMAIL", "ELECTRONICINVOICE", "PRINTSERVICE", "PRINT", "", "FAX"])
+def test_a_card_may_ask_for_an_einvoice_and_for_nothing_else_where_the_policy_says_so(
+    deliver: Delivery, card: str
+) -> None:
+    own = Way(deliver.value)
+    wanted = Way.EINVOICE if card == "ELECTRONICINVOICE" else own
+    assert by_card(card, deliver=deliver, einvoice_by_card=True).way is wanted
+    assert by_card(card, deliver=deliver).way is own
+
+
+@pytest.mark.parametrize("deliver", [Delivery.NONE, Delivery.FINANCE, Delivery.EINVOICE])
+def test_the_card_has_no_say_in_any_other_way(deliver: Delivery) -> None:
+    found = by_card("EMAIL", deliver=deliver, einvoice_by_card=True, bookkeep=True)
+    assert found.way is Way(deliver.value)
 
 
 # Accruals ------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "mode": st.sampled_from(["proposal", "live"]),
     "bookkeep": st.booleans(),
     "deliver": st.sampled_from(Delivery),
+    "einvoice_by_card": st.booleans(),
     "deliver_from": st.times() | st.just("any"),
     "deliver_on": st.sampled_from(["any", "banking_days"]),
     "invoice_on": st.sampled_from(["period_start", "period_end"]),
@@ -59,6 +60,7 @@ def test_nothing_said_calls_nothing_books_nothing_and_sends_nothing() -> None:
         "mode": "proposal",
         "bookkeep": False,
         "deliver": "none",
+        "einvoice_by_card": False,
         "deliver_from": time(8),
         "deliver_on": "any",
         "invoice_on": "period_start",
@@ -168,7 +170,7 @@ def test_the_order_of_later_changes_does_not_matter(snapshot: Policy, one: Polic
 
 @given(POLICIES, POLICIES)
 def test_caution_is_the_same_from_both_sides(one: Policy, other: Policy) -> None:
-    own = DUE_FIELDS | {"deliver"}
+    own = DUE_FIELDS | {"deliver", "einvoice_by_card"}
     assert stricter(one, other).model_dump(exclude=own) == stricter(other, one).model_dump(exclude=own)
 
 
@@ -182,6 +184,9 @@ def test_another_way_of_delivery_acts_on_what_is_planned_later() -> None:
     assert stricter(email, finance).deliver is Delivery.EMAIL
     assert stricter(email, none).deliver is Delivery.NONE
     assert stricter(none, email).deliver is Delivery.NONE
+    by_card = Policy(deliver=Delivery.EMAIL, einvoice_by_card=True)
+    assert stricter(by_card, email).einvoice_by_card
+    assert not stricter(email, by_card).einvoice_by_card
 
 
 @given(POLICIES)

@@ -88,6 +88,8 @@ CREATE TABLE customers (
     name TEXT NOT NULL,
     email TEXT NOT NULL,
     email_invoice TEXT,
+    gln TEXT,
+    delivery TEXT,
     address1 TEXT NOT NULL,
     zip_code TEXT NOT NULL,
     city TEXT NOT NULL,
