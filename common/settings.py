@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     fortnox_client_secret: SecretStr = SecretStr("")
     fortnox_api_url: str = "https://api.fortnox.se"
     fortnox_auth_url: str = "https://apps.fortnox.se/oauth-v1"
+    fortnox_redirect_uri: str = "http://localhost:8765/fortnox"
+    """Where Fortnox sends the browser after a consent: the address that the integration has in the developer portal."""
     fortnox_ws_url: str = "wss://ws.fortnox.se/topics-v1"
     redis_url: SecretStr | None = None
     """`None`: the embedded server of the data directory."""

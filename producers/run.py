@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from common.clock import boottime
+from common.consents import Consents
 from common.fortnox import errors
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
@@ -436,7 +437,7 @@ async def _produce(settings: Settings, redis_url: str) -> None:
         ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
         client = connect_async(redis_url)
         slots = governor_redis(redis_url)
-        fortnox = await Fortnox.open(settings, slots)
+        fortnox = await Fortnox.open(settings, slots, Consents(ledger, settings))
         high_water = HighWater(ledger, slots, settings.data_dir)
         try:
             await client.ping()

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
+from common.consents import Consents
 from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
 from common.high_water import HighWater
@@ -77,7 +78,7 @@ class Runtime:
             await client.aclose()
             await ledger.close()
             raise
-        fortnox = await Fortnox.open(settings, slots)
+        fortnox = await Fortnox.open(settings, slots, Consents(ledger, settings))
         name = f"{socket.gethostname()}:{os.getpid()}"
         return cls(settings, ledger, client, slots, fortnox, high_water, name, in_hand or InHand())
 

@@ -84,9 +84,18 @@ def in_plain_words(error: BaseException) -> str | None:
     from common.ledger.billings import NotPossible
     from common.ledger.database import LedgerError
     from common.queue.outbox import QueueUnreachable
+    from common.seals import SealsError
 
     if isinstance(
-        error, LedgerError | NotSent | FortnoxError | NotPossible | QueueUnreachable | EmbeddedError | StartFailed
+        error,
+        LedgerError
+        | NotSent
+        | FortnoxError
+        | NotPossible
+        | QueueUnreachable
+        | EmbeddedError
+        | StartFailed
+        | SealsError,
     ):
         return str(error)
     if isinstance(error, RedisError):

@@ -136,15 +136,16 @@ def redis_meanwhile(settings: Settings) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def open_fortnox(settings: Settings) -> AsyncIterator["Fortnox"]:
-    """A client of the Fortnox that the settings name. Raises EmbeddedError."""
+async def open_fortnox(settings: Settings, ledger: Ledger) -> AsyncIterator["Fortnox"]:
+    """The client of the settings' Fortnox, with the companies' consents. Raises EmbeddedError."""
     # Most commands make no call, and are quicker without the HTTP client.
+    from common.consents import Consents
     from common.fortnox.client import Fortnox
     from common.fortnox.governor import governor_redis
 
     with redis_meanwhile(settings) as url:
         client = governor_redis(url)
-        fortnox = await Fortnox.open(settings, client)
+        fortnox = await Fortnox.open(settings, client, Consents(ledger, settings))
         try:
             yield fortnox
         finally:

@@ -1,4 +1,4 @@
-"""Access tokens by client credentials: one per tenant, shared by all processes, renewed in time.
+"""Access tokens, by client credentials or by refresh token: one per tenant, shared by all processes, renewed in time.
 
 A token lies in Redis sealed under a key that only the client secret gives, and in this process' memory, never in a log
 or an error. Losing Redis costs one fetch per tenant; nothing here makes a request to the API itself.
@@ -13,9 +13,11 @@ import json
 import os
 import random
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 import structlog
@@ -41,6 +43,10 @@ PATIENCE = 25.0
 USUAL_LIFE = 3600.0
 """Seconds that a token lives when the answer does not say (API notes 7)."""
 
+NOT_KNOWN_YET = TenantId(0)
+"""In place of a tenant whose consent is just being given."""
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 _NONCE = 12
 _TRANSIENT = frozenset({"server_error", "temporarily_unavailable"})
 
@@ -94,6 +100,46 @@ class Token:
         return self.left(now) > min(margin, self.life / 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What the token server gives.
+
+    Parameters:
+      refresh_token: good for one renewal; a secret, and left out of `repr`. `None` with client credentials.
+    """
+
+    token: Token
+    refresh_token: str | None = field(repr=False)
+    scopes: frozenset[str]
+
+
+class Renewal(Protocol):
+    """The right to use a refresh token once, and the token; see `common.consents.Renewal`."""
+
+    @property
+    def refresh_token(self) -> str: ...
+
+    @property
+    def held_until(self) -> float: ...
+
+
+Turn = TypeVar("Turn", bound=Renewal)
+
+
+class Consents(Protocol[Turn]):
+    """How each tenant's tokens are had; see `common.consents.Consents`."""
+
+    async def is_refreshed(self, tenant: TenantId) -> bool: ...
+
+    async def take_turn(self, tenant: TenantId) -> Turn | None: ...
+
+    async def keep(self, renewal: Turn, refresh_token: str) -> None: ...
+
+    async def give_up(self, renewal: Turn, *, unanswered: bool) -> None: ...
+
+    async def refused(self, renewal: Turn, refusal: TokenRefused) -> bool: ...
+
+
 class Tokens:
     """The access tokens of all tenants under one client id.
 
@@ -102,6 +148,7 @@ class Tokens:
       redis: the governor's database.
       auth_url: the OAuth root, such as `https://apps.fortnox.se/oauth-v1`.
       call_timeout: seconds that one request to the API may take.
+      consents: `None`: all by client credentials.
     """
 
     def __init__(
@@ -114,6 +161,7 @@ class Tokens:
         client_secret: str,
         call_timeout: float,
         clock: Clock,
+        consents: Consents[Any] | None = None,
     ) -> None:
         self._session = session
         self._redis = redis
@@ -122,12 +170,14 @@ class Tokens:
         self._secret = client_secret
         self._call_timeout = call_timeout
         self._clock = clock
+        self._consents = consents
         self._seal = AESGCM(_derived(client_secret, b"seal"))
         self._fingerprint_key = _derived(client_secret, b"fingerprint")
         self._drop = redis.register_script(_DROP)
         self._unlock = redis.register_script(_UNLOCK)
         self._held: dict[TenantId, Token] = {}
         self._renewals: dict[TenantId, asyncio.Task[Token]] = {}
+        self._refreshing: set[asyncio.Task[Token]] = set()
 
     async def token(self, tenant: TenantId) -> Token:
         """A token that lives long enough for a call, as far as its life allows.
@@ -160,11 +210,11 @@ class Tokens:
         log.info("token_dropped", tenant=tenant, shared=bool(dropped))
 
     async def close(self) -> None:
-        """End the fetches under way."""
+        """End the fetches under way; those that use up a refresh token are waited for, to the commit of the next."""
         renewals = list(self._renewals.values())
         for renewal in renewals:
             renewal.cancel()
-        await asyncio.gather(*renewals, return_exceptions=True)
+        await asyncio.gather(*renewals, *self._refreshing, return_exceptions=True)
 
     def _renewed(self, tenant: TenantId, task: asyncio.Task[Token]) -> None:
         self._renewals.pop(tenant, None)
@@ -202,17 +252,88 @@ class Tokens:
         return token
 
     async def _fetch(self, tenant: TenantId) -> Token:
+        if self._consents is None or not await self._consents.is_refreshed(tenant):
+            return (await self.by_client_credentials(tenant)).token
+        refreshing = asyncio.create_task(self._refresh(tenant, self._consents))
+        self._refreshing.add(refreshing)
+        refreshing.add_done_callback(self._refreshing.discard)
+        # Never cancelled: what it gets is nowhere else until it is committed.
+        return await asyncio.shield(refreshing)
+
+    async def _refresh(self, tenant: TenantId, consents: Consents[Turn]) -> Token:
+        """A new token for the refresh token, whose successor is committed before the token is used."""
+        give_up, pause = boottime() + PATIENCE, 0.05
+        while True:
+            renewal = await consents.take_turn(tenant)
+            if renewal is not None and (token := await self._renewed_by(tenant, consents, renewal)) is not None:
+                return token
+            # Somebody else has the turn, or has had it: what that gave is shared in a moment.
+            if boottime() > give_up:
+                raise TokenUnreachable(tenant, "other processes have been renewing it for too long")
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            pause = min(pause * 1.5, 0.5)
+            shared = await self._shared(tenant)
+            if shared is not None and self._fresh(shared):
+                return shared
+            await consents.is_refreshed(tenant)
+
+    async def _renewed_by(self, tenant: TenantId, consents: Consents[Turn], renewal: Turn) -> Token | None:
+        """`None`: the refresh token had been used, and there is a newer one."""
+        if boottime() + FETCH_TIMEOUT > renewal.held_until:
+            # This process stood still: the turn may be somebody else's before an answer is here.
+            await consents.give_up(renewal, unanswered=False)
+            return None
+        try:
+            granted = await self._ask(tenant, {"grant_type": "refresh_token", "refresh_token": renewal.refresh_token})
+        except TokenRefused as refusal:
+            if refusal.error != "invalid_grant":
+                # It is this client that is refused: the refresh token is as good as it was.
+                await consents.give_up(renewal, unanswered=False)
+                raise
+            if await consents.refused(renewal, refusal):
+                raise
+            return None
+        except TokenUnreachable:
+            await consents.give_up(renewal, unanswered=True)
+            raise
+        if granted.refresh_token is None:
+            await consents.give_up(renewal, unanswered=True)
+            raise TokenUnreachable(tenant, f"an answer without a refresh token from {self._url}")
+        await consents.keep(renewal, granted.refresh_token)
+        return granted.token
+
+    async def by_client_credentials(self, tenant: TenantId) -> Granted:
+        """What a service account gets, which a person has consented to once. It is not kept here.
+
+        Raises: `TokenRefused`, `TokenUnreachable`.
+        """
+        return await self._ask(tenant, {"grant_type": "client_credentials"}, {"TenantId": str(tenant)})
+
+    async def by_code(self, code: str, redirect_uri: str) -> Granted:
+        """What a person's consent gives, once, by the code that came with it. It is not kept here.
+
+        Raises: `TokenRefused`, `TokenUnreachable`.
+        """
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+        return await self._ask(NOT_KNOWN_YET, form)
+
+    async def adopt(self, tenant: TenantId, token: Token) -> None:
+        """Keeps and shares a token that was had otherwise. Raises: `GovernorUnreachable`."""
+        self._held[tenant] = token
+        await self._share(tenant, token)
+
+    async def _ask(self, tenant: TenantId, form: Mapping[str, str], headers: Mapping[str, str] = _NONE) -> Granted:
         if not (self._client and self._secret):
             raise TokenRefused(tenant, "no credentials", "no client id or no client secret is set")
         started = boottime()
         try:
             async with self._session.post(
                 self._url,
-                data={"grant_type": "client_credentials"},
+                data=dict(form),
                 headers={
                     "Authorization": aiohttp.encode_basic_auth(self._client, self._secret),
-                    "TenantId": str(tenant),
                     "Accept": "application/json",
+                    **headers,
                 },
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT),
@@ -226,7 +347,7 @@ class Tokens:
         log.debug("token_requested", tenant=tenant, status=status, seconds=round(boottime() - started, 3))
         return self._read_answer(tenant, status, content)
 
-    def _read_answer(self, tenant: TenantId, status: int, content: bytes) -> Token:
+    def _read_answer(self, tenant: TenantId, status: int, content: bytes) -> Granted:
         """Read as JSON whatever the content type says: errors come as text/html and text/plain (API notes 5.1)."""
         body = _json_object(content)
         error = body.get("error")
@@ -246,7 +367,12 @@ class Tokens:
             expires_at = self._clock.now() + timedelta(seconds=life)
         except (TypeError, ValueError, OverflowError) as unreadable:
             raise TokenUnreachable(tenant, f"an answer with an unreadable expires_in from {self._url}") from unreadable
-        return Token(value, expires_at, life)
+        refresh_token, scope = body.get("refresh_token"), body.get("scope")
+        return Granted(
+            Token(value, expires_at, life),
+            refresh_token if isinstance(refresh_token, str) and refresh_token else None,
+            frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
+        )
 
     async def _share(self, tenant: TenantId, token: Token) -> None:
         life = round(token.left(self._clock.now()) * 1000)
@@ -278,6 +404,17 @@ class Tokens:
 
     def _key(self, tenant: TenantId, what: str) -> str:
         return f"fortnox:{{{self._client}}}:{tenant}:{what}"
+
+
+def tenant_of(token: Token) -> TenantId | None:
+    """The tenant that a token is for, as it says itself (API notes 7). Its signature cannot be checked: believe it only
+    when the token has just come from Fortnox. `None`: it does not say."""
+    try:
+        payload = token.value.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return TenantId(int(claims["tenantId"]))
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _derived(secret: str, purpose: bytes) -> bytes:

@@ -6,7 +6,7 @@ waited for, and nothing here repeats it.
 
 from dataclasses import replace
 from datetime import date, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from common.clock import STOCKHOLM
 from common.fortnox import listings
 from common.fortnox.answers import Read, Reply, member
+from common.fortnox.auth import Consents
 from common.fortnox.errors import Unreadable
 from common.fortnox.listings import Listing, Listings
 from common.fortnox.models import (
@@ -51,17 +52,19 @@ class Fortnox:
 
     def __init__(self, requests: Requests) -> None:
         self.governor = requests.governor
+        self.tokens = requests.tokens
         self._requests = requests
         self._listings = Listings(requests)
 
     @classmethod
-    async def open(cls, settings: Settings, redis: Redis) -> "Fortnox":
+    async def open(cls, settings: Settings, redis: Redis, consents: Consents[Any] | None = None) -> "Fortnox":
         """A client by the settings.
 
         Parameters:
           redis: the governor's database (`governor_redis`); the caller closes it, after the client.
+          consents: how each tenant's tokens are had; `None`: all by client credentials.
         """
-        return cls(await Requests.open(settings, redis))
+        return cls(await Requests.open(settings, redis, consents))
 
     async def close(self) -> None:
         """Close the connections to Fortnox."""

@@ -17,7 +17,7 @@ from yarl import URL
 
 from common.clock import Clock, boottime
 from common.fortnox.answers import REFUSALS, Answer, classify, read_json
-from common.fortnox.auth import Token, Tokens
+from common.fortnox.auth import Consents, Token, Tokens
 from common.fortnox.errors import (
     Broken,
     Faulty,
@@ -83,17 +83,18 @@ class Requests:
     ) -> None:
         self.governor = governor
         self._session = session
-        self._tokens = tokens
+        self.tokens = tokens
         self._api = api_url
         self._clock = clock
         self._noting: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def open(cls, settings: Settings, redis: Redis) -> "Requests":
+    async def open(cls, settings: Settings, redis: Redis, consents: Consents[Any] | None = None) -> "Requests":
         """Requests by the settings.
 
         Parameters:
           redis: the governor's database (`governor_redis`); the caller closes it, after the requests.
+          consents: how each tenant's tokens are had; `None`: all by client credentials.
         """
         session = aiohttp.ClientSession(
             # The governor limits the requests; a wait for a connection of the pool would only hide how long they take.
@@ -121,6 +122,7 @@ class Requests:
             client_secret=settings.fortnox_client_secret.get_secret_value(),
             call_timeout=settings.call_timeout,
             clock=clock,
+            consents=consents,
         )
         return cls(
             session,
@@ -133,7 +135,7 @@ class Requests:
     async def close(self) -> None:
         """Close the connections to Fortnox."""
         await asyncio.gather(*self._noting)
-        await self._tokens.close()
+        await self.tokens.close()
         await self._session.close()
 
     async def permit(self, tenant: TenantId, *, max_wait: float = 30) -> Permit:
@@ -151,12 +153,12 @@ class Requests:
         Raises: `TokenError`, `GovernorUnreachable`; `NoSlot` when the slot is further away than `max_wait`.
         """
         deadline = boottime() + max_wait
-        await self._tokens.token(tenant)
+        await self.tokens.token(tenant)
         # Its ticket is known before it is booked: who is cancelled may have booked it, and not have heard so yet.
         slot = Slot(new_ticket(), 0.0)
         try:
             due = await self._until_due(tenant, slot, deadline)
-            return Permit(tenant, await self._tokens.token(tenant), slot, due)
+            return Permit(tenant, await self.tokens.token(tenant), slot, due)
         except (asyncio.CancelledError, TokenError):
             self._tell_governor(self.governor.give_back(tenant, slot), "slot_not_given_back", tenant)
             raise
@@ -292,7 +294,7 @@ class Requests:
         try:
             if isinstance(refused, Unauthorized | Forbidden):
                 # What a token may do is settled when it is given: rights that are added later come with the next one.
-                await self._tokens.invalidate(permit.tenant, permit.token)
+                await self.tokens.invalidate(permit.tenant, permit.token)
             elif isinstance(refused, Throttled):
                 await self.governor.throttle(permit.tenant, refused.retry_after)
         except GovernorUnreachable as error:

@@ -104,6 +104,23 @@ tenants = Table(
     Column("leased_by", Text),
 )
 
+consents = Table(
+    "consents",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("refresh_token", Text),
+    Column("renewals", Integer, nullable=False, server_default=text("0")),
+    Column("renewed_at", Instant, nullable=False),
+    Column("renewing", Text),
+    Column("renewing_until", BigInteger),
+    Column("unanswered_at", Instant),
+    Column("ended_at", Instant),
+    Column("ended_because", Text),
+    CheckConstraint("(kind = 'user') = (refresh_token IS NOT NULL)", name="refreshed"),
+)
+
 producers = Table(
     "producers",
     metadata,

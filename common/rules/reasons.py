@@ -259,7 +259,7 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
         Reason.TOKEN_DEAD: Entry(
             Scope.TENANT,
             "Fortnox no longer accepts our access to the company",
-            "Connect the company to Avtalsmotor again, then retry one billing; the others follow.",
+            "Connect the company again with `avtalsmotor tenants connect`; what waits for it goes on by itself.",
         ),
         Reason.CONTRACT_MISSING: Entry(
             Scope.BILLING,

@@ -16,7 +16,8 @@ from common.fortnox.client import Fortnox
 from common.fortnox.errors import Forbidden, FortnoxError, NotSent, TokenRefused
 from common.ids import TenantId
 from common.ledger import policies, tenants
-from common.rules.policy import PolicyChoice
+from common.ledger.database import Ledger
+from common.rules.policy import Policy, PolicyChoice
 from common.rules.reasons import REASONS, explain, of_refusal
 from common.rules.states import Step
 from common.settings import Settings
@@ -34,7 +35,7 @@ async def add(number: int, name: str | None, choice: PolicyChoice, *, check: boo
                 f"{there.name} ({number}) is in the ledger already, so nothing was added. Look at it with `avtalsmotor"
                 f" tenants show {number}`, and change its rules with `avtalsmotor tenants policy {number}`."
             )
-        answer = await _ask_fortnox(settings, tenant) if check else _Answer()
+        answer = await _ask_fortnox(settings, ledger, tenant) if check else _Answer()
         called = name or answer.name or f"Company {number}"
         await tenants.add(ledger, tenant, called, user())
         if choice.model_dump(exclude_none=True):
@@ -44,13 +45,18 @@ async def add(number: int, name: str | None, choice: PolicyChoice, *, check: boo
         warn(f"{called} ({number}) is added, but {warning}")
     known = f", with {count(answer.contracts, 'active contract')}" if answer.contracts is not None else ""
     say(f"Added {called} ({number}){known}.")
+    tell_what_next(tenant, policy)
+
+
+def tell_what_next(tenant: TenantId, policy: Policy) -> None:
+    """What becomes of a company that is new."""
     if policy.mode == "live":
         onward = f" ({in_short(policy)})" if in_short(policy) else ""
         say(f"It is live: its due contracts are invoiced{onward} while `avtalsmotor up` runs.")
     else:
         say("Nothing is invoiced for it until it is live.")
-        say(f"See what would be:  avtalsmotor plan --tenant {number}")
-        say(f"Set it going:       avtalsmotor tenants policy {number} --live")
+        say(f"See what would be:  avtalsmotor plan --tenant {tenant}")
+        say(f"Set it going:       avtalsmotor tenants policy {tenant} --live")
 
 
 @dataclass
@@ -62,7 +68,7 @@ class _Answer:
     warnings: list[str] = field(default_factory=list)
 
 
-async def _ask_fortnox(settings: Settings, tenant: TenantId) -> _Answer:
+async def _ask_fortnox(settings: Settings, ledger: Ledger, tenant: TenantId) -> _Answer:
     """Raises Failure when Fortnox does not let this client in to the company at all; all else is a warning."""
     absent = missing_credentials(settings)
     if absent:
@@ -73,7 +79,7 @@ async def _ask_fortnox(settings: Settings, tenant: TenantId) -> _Answer:
     answer = _Answer()
     tell_wait(f"Asking Fortnox for company {tenant} ...")
     try:
-        async with asyncio.timeout(ASKED_WITHIN), open_fortnox(settings) as fortnox:
+        async with asyncio.timeout(ASKED_WITHIN), open_fortnox(settings, ledger) as fortnox:
             await _ask(fortnox, tenant, answer)
     except TokenRefused as refused:
         raise Failure(f"Company {tenant} was not added. {refused}") from refused

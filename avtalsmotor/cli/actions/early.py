@@ -9,7 +9,7 @@ from workers import early
 
 
 async def keep(number: int) -> None:
-    async with open_session() as (settings, ledger), open_fortnox(settings) as fortnox:
+    async with open_session() as (settings, ledger), open_fortnox(settings, ledger) as fortnox:
         try:
             billing = await early.keep(ledger, fortnox, BillingId(number), user())
         except (FortnoxError, NotSent) as error:
@@ -18,7 +18,7 @@ async def keep(number: int) -> None:
 
 
 async def cancel(number: int) -> None:
-    async with open_session() as (settings, ledger), open_fortnox(settings) as fortnox:
+    async with open_session() as (settings, ledger), open_fortnox(settings, ledger) as fortnox:
         try:
             billing = await early.cancel(ledger, fortnox, BillingId(number), user())
         except (FortnoxError, NotSent) as error:

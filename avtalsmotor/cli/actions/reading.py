@@ -42,7 +42,7 @@ async def read_contracts(settings: Settings, ledger: Ledger, companies: Sequence
         return None
 
     try:
-        async with open_fortnox(settings) as fortnox:
+        async with open_fortnox(settings, ledger) as fortnox:
             answers = await asyncio.gather(*(read(fortnox, company) for company in companies))
     except EmbeddedError as error:
         return {company.id: str(error) for company in companies}

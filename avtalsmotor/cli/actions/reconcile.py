@@ -51,7 +51,7 @@ async def reconcile(number: int | None, on: date | None, as_json: bool, *, every
         answers: list[Answer] = []
         if companies:
             tell_wait(f"Reading the invoices of {count(len(companies), 'company', 'companies')} from Fortnox ...")
-            async with open_fortnox(settings) as fortnox:
+            async with open_fortnox(settings, ledger) as fortnox:
                 answers = await _prove_all(ledger, fortnox, companies, on or today)
     proved = list(zip(companies, answers, strict=True))
     if as_json:

@@ -28,7 +28,7 @@ _CHOICES = {
 
 
 async def show(number: int) -> None:
-    async with open_session() as (settings, ledger), open_fortnox(settings) as fortnox:
+    async with open_session() as (settings, ledger), open_fortnox(settings, ledger) as fortnox:
         found = await by_hand.gather(ledger, fortnox, BillingId(number), timedelta(seconds=settings.settle))
     _print(found)
     say()
@@ -39,7 +39,7 @@ async def show(number: int) -> None:
 
 async def decide(number: int, said: str, invoice: int | None, sure: bool) -> None:
     """Raises Failure when nobody is there to be asked, NotPossible when Fortnox shows otherwise."""
-    async with open_session() as (settings, ledger), open_fortnox(settings) as fortnox:
+    async with open_session() as (settings, ledger), open_fortnox(settings, ledger) as fortnox:
         found = await by_hand.gather(ledger, fortnox, BillingId(number), timedelta(seconds=settings.settle))
         _print(found)
         if not sure:

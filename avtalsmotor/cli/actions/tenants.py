@@ -7,7 +7,9 @@ from avtalsmotor.cli.actions.known import known_tenant
 from avtalsmotor.cli.actions.policies import as_dict, in_short, print_levels, told
 from avtalsmotor.cli.printing import Column, Row, day, heading, instant, print_json, print_table, say
 from avtalsmotor.cli.session import open_session
-from common.ledger import pauses, policies, tenants
+from common.consents import LIFE
+from common.ledger import consents, pauses, policies, tenants
+from common.ledger.consents import Consent
 from common.ledger.pauses import Pause
 from common.ledger.records import Tenant
 from common.rules.policy import Policy
@@ -71,11 +73,20 @@ async def show(number: int, as_json: bool) -> None:
         paused = await pauses.standing(ledger, company.id)
         counted = (await figures.read(ledger))[company.id]
         policy = (await policies.load(ledger, company.id)).policy_of(company.id)
+        consent = await consents.get(ledger, company.id)
     if as_json:
         facts = company.facts
         print_json(
             {
                 **_summary(company, policy),
+                "access": None
+                if consent is None
+                else {
+                    "way": consent.kind,
+                    "scopes": sorted(consent.scopes),
+                    "renewed_at": consent.renewed_at,
+                    "ended_because": consent.ended_because,
+                },
                 "locked_until": facts.locked_until,
                 "financial_years": None
                 if facts.years is None
@@ -89,7 +100,7 @@ async def show(number: int, as_json: bool) -> None:
             }
         )
         return
-    print_table([Column("", whole=True), Column("")], [Row(pair) for pair in _facts(company, policy, paused)])
+    print_table([Column("", whole=True), Column("")], [Row(pair) for pair in _facts(company, policy, paused, consent)])
     heading("Figures")
     figures.print_figures([counted])
     if stops:
@@ -99,19 +110,32 @@ async def show(number: int, as_json: bool) -> None:
     print_levels(levels)
 
 
-def _facts(company: Tenant, policy: Policy, paused: Sequence[Pause]) -> Sequence[tuple[str, str]]:
+def _facts(
+    company: Tenant, policy: Policy, paused: Sequence[Pause], consent: Consent | None
+) -> Sequence[tuple[str, str]]:
     years = company.facts.years
     return [
         ("Company", f"{company.name} ({company.id})"),
         ("Mode", f"paused, otherwise {policy.mode}" if company.paused else policy.mode),
         *pausing.facts(pausing.on(paused, company.id)),
         *_paused_contracts(paused),
+        ("Access", _access(consent)),
         ("Contracts last read", instant(company.listed_at) or "never"),
         ("Books locked until", day(company.facts.locked_until) or "not locked, or not known"),
         ("Financial years", ", ".join(map(str, years)) if years is not None else "not known"),
         ("Newest invoice seen", str(company.newest_invoice or "none")),
         ("A first invoice verified", told(company.creates_proven)),
     ]
+
+
+def _access(consent: Consent | None) -> str:
+    if consent is None:
+        return "by client credentials, as added; not connected here"
+    if consent.ended_because is not None:
+        return f"ended: {consent.ended_because}. Connect it again: avtalsmotor tenants connect"
+    if consent.kind == "service":
+        return f"by a service account, since {instant(consent.renewed_at)}"
+    return f"by a refresh token, renewed {instant(consent.renewed_at)}; it lives for {LIFE.days} days if it is not used"
 
 
 def _paused_contracts(paused: Sequence[Pause]) -> list[tuple[str, str]]:

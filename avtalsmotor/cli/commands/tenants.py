@@ -40,6 +40,42 @@ def add(
     run(adding.add(tenant_id, name, said.choice(), check=not no_check))
 
 
+@app.command(cls=PolicyCommand)
+@takes_first_policy
+def connect(
+    said: Said,
+    tenant_id: Annotated[
+        int | None,
+        typer.Option("--tenant-id", metavar="N", help="Only this company; else whichever is chosen in Fortnox."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="TEXT", help="What to call it; else its name in Fortnox.")
+    ] = None,
+    paste: Annotated[
+        bool, typer.Option("--paste", help="The browser runs elsewhere: paste the address that it ends at.")
+    ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="SCOPE", help="Do not ask for this scope, such as noxfinansinvoice."),
+    ] = None,
+    no_service_account: Annotated[
+        bool, typer.Option("--no-service-account", help="Keep a refresh token instead.")
+    ] = False,
+) -> None:
+    """Connect a company: a person consents in the browser. The same again when its access has ended.
+
+    Without --live nothing is invoiced for a new company. What was stopped because the access was dead goes on.
+
+    \b
+    avtalsmotor tenants connect
+    avtalsmotor tenants connect --tenant-id 12345 --without noxfinansinvoice
+    """
+    from avtalsmotor.cli.actions import connecting
+
+    left = connecting.scopes_without(without or [])
+    run(connecting.connect(tenant_id, name, said.choice(), scopes=left, service=not no_service_account, paste=paste))
+
+
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """All companies, with their rules in short."""

@@ -23,7 +23,7 @@ LOCK = "fortnox:{client}:1001:fetch"
 
 
 def tokens_of(fortnox: Fortnox) -> Tokens:
-    return fortnox._requests._tokens
+    return fortnox.tokens
 
 
 async def token(fortnox: Fortnox, tenant: TenantId = TENANT) -> Token:

@@ -42,6 +42,23 @@ CREATE TABLE tenants (
     CONSTRAINT pk_tenants PRIMARY KEY (id)
 );
 
+CREATE TABLE consents (
+    tenant BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    refresh_token TEXT,
+    renewals INTEGER DEFAULT 0 NOT NULL,
+    renewed_at BIGINT NOT NULL,
+    renewing TEXT,
+    renewing_until BIGINT,
+    unanswered_at BIGINT,
+    ended_at BIGINT,
+    ended_because TEXT,
+    CONSTRAINT pk_consents PRIMARY KEY (tenant),
+    CONSTRAINT fk_consents_tenant FOREIGN KEY (tenant) REFERENCES tenants (id),
+    CONSTRAINT ck_consents_refreshed CHECK ((kind = 'user') = (refresh_token IS NOT NULL))
+);
+
 CREATE TABLE producers (
     name TEXT NOT NULL,
     alive_until BIGINT NOT NULL,
