@@ -6,7 +6,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from avtalsmotor.cli.commands import audit, billings, contracts, ledger, looking, reconcile, roles, stops, tenants
+from avtalsmotor.cli.commands import (
+    audit,
+    billings,
+    contracts,
+    ledger,
+    looking,
+    reconcile,
+    roles,
+    secrets,
+    stops,
+    tenants,
+)
 
 HELP = """Invoices the recurring contracts (avtal) of many companies in Fortnox: each period exactly once.
 
@@ -25,7 +36,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Choose": ("tenants", "policy", "contracts"),
     "Look": ("plan", "status", "billings", "reconcile", "audit"),
     "Stop everything": ("pause", "resume"),
-    "Run one part": ("produce", "work", "sandbox", "ledger"),
+    "Run one part": ("produce", "work", "sandbox", "ledger", "secrets"),
 }
 """The commands as `--help` shows them: in the order in which a newcomer meets them."""
 
@@ -80,3 +91,4 @@ app.add_typer(billings.app, name="billings")
 app.add_typer(reconcile.app, name="reconcile")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(secrets.app, name="secrets")

@@ -58,7 +58,7 @@ EVERY_STEP = ""
 """In `blocks.step`: the block stops all steps. Not NULL, which no unique key compares."""
 
 NO_TENANT = 0
-"""In `policies.tenant`: the bureau's level."""
+"""In `policies.tenant` and `secrets.tenant`: the bureau's own. Not NULL, which no unique key compares."""
 
 
 def word(value: str) -> ColumnElement[str]:
@@ -387,6 +387,15 @@ acknowledgements = Table(
     Column("at", Instant, nullable=False),
     Column("by", Text, nullable=False),
     Column("why", Text, nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("tenant", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("changed_at", Instant, nullable=False),
 )
 
 audit = Table(

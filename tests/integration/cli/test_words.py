@@ -43,7 +43,7 @@ def test_help_shows_every_command_once_under_a_heading_and_cuts_no_line() -> Non
         assert f"\n  {name} " in shown
 
 
-@pytest.mark.parametrize("group", ["tenants", "contracts", "billings", "ledger", "audit"])
+@pytest.mark.parametrize("group", ["tenants", "contracts", "billings", "ledger", "audit", "secrets"])
 def test_a_group_s_help_cuts_no_line(group: str) -> None:
     assert "..." not in Shell().type(group, "--help").out.replace("[ARGS]...", "")
 

@@ -269,6 +269,14 @@ CREATE TABLE acknowledgements (
     CONSTRAINT fk_acknowledgements_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
 );
 
+CREATE TABLE secrets (
+    tenant BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    sealed TEXT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT pk_secrets PRIMARY KEY (tenant, name)
+);
+
 CREATE TABLE audit (
     id {row_id} NOT NULL,
     at BIGINT NOT NULL,
