@@ -12,6 +12,7 @@ from avtalsmotor.cli.commands import (
     contracts,
     ledger,
     looking,
+    policy,
     reconcile,
     roles,
     secrets,
@@ -86,6 +87,7 @@ def _main(
 for module in (roles, looking, stops):
     module.declare(app)
 app.add_typer(tenants.app, name="tenants")
+app.add_typer(policy.app, name="policy")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(billings.app, name="billings")
 app.add_typer(reconcile.app, name="reconcile")

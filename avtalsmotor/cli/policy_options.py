@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
     from common.rules.policy import PolicyChoice
@@ -237,13 +237,26 @@ class PolicyCommand(TyperCommand):
     """A command that refuses a rule said twice: who types `--live --proposal` must not get one of them by chance."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not ctx.resilient_parsing:
-            _, _, typed = self.make_parser(ctx).parse_args(args=list(args))
-            names = [parameter.name for parameter in typed]
-            for option in OPTIONS:
-                if names.count(option.field) > 1:
-                    raise typer.BadParameter(f"{_once(option)} Nothing was changed.")
+        _refuse_repetition(self, ctx, args)
         return super().parse_args(ctx, args)
+
+
+class PolicyGroup(TyperGroup):
+    """The same for a command that has others below it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _refuse_repetition(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+
+def _refuse_repetition(command: TyperCommand | TyperGroup, ctx: Any, args: list[str]) -> None:
+    if ctx.resilient_parsing:
+        return
+    _, _, typed = command.make_parser(ctx).parse_args(args=list(args))
+    names = [parameter.name for parameter in typed]
+    for option in OPTIONS:
+        if names.count(option.field) > 1:
+            raise typer.BadParameter(f"{_once(option)} Nothing was changed.")
 
 
 def _once(option: PolicyOption) -> str:

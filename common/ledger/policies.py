@@ -49,6 +49,16 @@ class PolicyBook:
             level: choice_of(self._text(level, owner, key)) for level, owner, key in _levels(tenant, template, contract)
         }
 
+    def below(self, tenant: TenantId) -> dict[tuple[Level, str], PolicyChoice]:
+        """What the company's templates, then its contracts, say for themselves, by level and number."""
+        levels: tuple[Level, ...] = ("template", "contract")
+        return {
+            (level, key): choice_of(self._choices[level, tenant, key])
+            for level in levels
+            for key in sorted((key for name, owner, key in self._choices if (name, owner) == (level, tenant)), key=int)
+            if choice_of(self._choices[level, tenant, key]) != _NOTHING_SAID
+        }
+
     def reach(self, day: date) -> Reach:
         """What may fall due by that day, of all that the book is about: never too little, perhaps too much."""
         bureau = effective(self._choices.get(("bureau", NO_TENANT, "")), None, None, None)

@@ -112,9 +112,26 @@ def resolve(*levels: PolicyChoice) -> Policy:
 
 
 def decided_by(levels: Mapping[str, PolicyChoice]) -> dict[str, str]:
-    """For each field of the policy the name of the level that decided it, or `default`; levels as for `resolve`."""
+    """For each field of the policy the name of the level that decided it, or `default`; levels as for `resolve`.
+
+    A level that puts an end to the `invoice_day` of the levels before it decides that there is none.
+    """
     decisions = _decisions(levels.items())
     return {field: decisions[field][1] if field in decisions else "default" for field in Policy.model_fields}
+
+
+def said_by(levels: Mapping[str, PolicyChoice]) -> dict[str, dict[str, object]]:
+    """For each field of the policy what each level says of it, the least specific first; who says nothing is left out.
+
+    The first is `default`: what holds when nobody says anything.
+    """
+    return {
+        field: {
+            "default": default.default,
+            **{level: said for level, choice in levels.items() if (said := getattr(choice, field)) is not None},
+        }
+        for field, default in Policy.model_fields.items()
+    }
 
 
 def amended(choice: PolicyChoice, change: PolicyChoice) -> PolicyChoice:
@@ -160,7 +177,7 @@ def _said(levels: Iterable[tuple[object, PolicyChoice]]) -> dict[str, object]:
 def _decisions(levels: Iterable[tuple[LevelT, PolicyChoice]]) -> dict[str, tuple[object, LevelT]]:
     decisions: dict[str, tuple[object, LevelT]] = {}
     for level, choice in levels:
-        if choice.lead_days is not None and choice.invoice_day is None:
-            decisions.pop("invoice_day", None)
+        if choice.lead_days is not None and choice.invoice_day is None and "invoice_day" in decisions:
+            decisions["invoice_day"] = (None, level)
         decisions.update({field: (value, level) for field, value in choice if value is not None})
     return decisions

@@ -1,4 +1,4 @@
-"""Shows and changes the policy (regler) of the bureau, of a company, or of a contract."""
+"""Shows and changes the policy (regler) of the bureau, of a company, of a contract template, or of a contract."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import time
@@ -109,10 +109,26 @@ def print_levels(levels: Mapping[str, PolicyChoice]) -> None:
     print_table(
         [Column("Rule", whole=True), Column("Value", whole=True), Column("Decided by", whole=True)],
         [
-            Row([name_of(field), told(value), deciders[field]], "quiet" if deciders[field] == "default" else "plain")
+            Row(
+                [name_of(field), told(value), level_name(deciders[field])],
+                "quiet" if deciders[field] == "default" else "plain",
+            )
             for field, value in policy
         ],
     )
+
+
+_LEVELS = {"tenant": "company"}
+
+
+def level_name(level: str) -> str:
+    """A level as a person calls it."""
+    return _LEVELS.get(level, level)
+
+
+def in_words(choice: PolicyChoice) -> str:
+    """What one level says: `bookkeep yes, deliver none`; empty when it says nothing."""
+    return ", ".join(f"{name_of(field)} {told(value)}" for field, value in choice if value is not None)
 
 
 def told(value: object) -> str:

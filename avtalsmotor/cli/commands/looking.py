@@ -1,4 +1,4 @@
-"""The commands on the whole bureau: what will happen, how it stands, and its rules."""
+"""The commands that look at the whole bureau: what will happen, and how it stands."""
 
 from typing import Annotated
 
@@ -6,20 +6,6 @@ import typer
 
 from avtalsmotor.cli.failure import run
 from avtalsmotor.cli.options import AsJson, ByTenant, OnDay
-from avtalsmotor.cli.policy_options import PolicyCommand, Said, takes_policy
-
-
-@takes_policy
-def policy(said: Said, as_json: AsJson = False) -> None:
-    """Show or change the rules (regler) of the whole bureau.
-
-    Without options: every rule, its value, and whether the bureau or the default decided it. A company's own rules
-    (`tenants policy`) and a contract's (`contracts policy`) override these.
-    """
-    from avtalsmotor.cli.actions import policies
-
-    choice, unsaid = said.choice(), said.unsaid()
-    run(policies.of_bureau(choice, unsaid, as_json))
 
 
 def plan(
@@ -57,6 +43,5 @@ def status(as_json: AsJson = False) -> None:
 
 
 def declare(app: typer.Typer) -> None:
-    app.command(cls=PolicyCommand)(policy)
     app.command()(plan)
     app.command()(status)

@@ -87,6 +87,65 @@ async def test_the_policy_is_shown_in_words_that_can_be_typed(bureau: Shell) -> 
     assert lines["allow-zero"] == ["no", "default"]
 
 
+async def test_each_rule_of_a_contract_is_explained_by_what_every_level_says(
+    bureau: Shell, sandbox: Sandbox, planned: list[Billing], ledger: Ledger
+) -> None:
+    await sandbox.contract(number=9, template_number=7)
+    await bureau("plan")
+    await bureau("policy", "--deliver-from", "07:30", "--invoice-day", "last", "--deliver", "email")
+    await bureau("tenants", "policy", TENANT, "--lead-days", "5", "--bookkeep")
+    choice = PolicyChoice(bookkeep=False)
+    await policies.change(ledger, "template", choice, "test", tenant=TenantId(TENANT), template="7")
+    await bureau("contracts", "policy", TENANT, 9, "--deliver", "none")
+
+    words = ("policy", "explain", "--tenant", TENANT, "--contract", 9)
+    shown = (await bureau(*words, "--json")).json
+    assert (shown["tenant"], shown["contract"], shown["template"]) == (TENANT, 9, "7")
+    assert shown["policy"] == (await bureau("contracts", "policy", TENANT, 9, "--json")).json["policy"]
+    assert {field: (shown["decided_by"][field], said) for field, said in shown["said"].items() if len(said) > 1} == {
+        "mode": ("tenant", {"default": "proposal", "tenant": "live"}),
+        "bookkeep": ("template", {"default": False, "tenant": True, "template": False}),
+        "deliver": ("contract", {"default": "none", "bureau": "email", "contract": "none"}),
+        "deliver_from": ("bureau", {"default": "08:00", "bureau": "07:30"}),
+        "lead_days": ("tenant", {"default": 0, "tenant": 5}),
+        "invoice_day": ("tenant", {"default": None, "bureau": "last"}),
+    }
+    lines = [" ".join(line.split()) for line in (await bureau(*words)).out.splitlines()]
+    assert "Template 7" in lines
+    assert "bookkeep no template default no, company yes" in lines
+    assert "invoice-day - company default -, bureau last" in lines
+    assert "allow-zero no default" in lines
+
+
+async def test_a_company_is_explained_with_what_its_contracts_say_otherwise(
+    bureau: Shell, planned: list[Billing], ledger: Ledger
+) -> None:
+    words = ("policy", "explain", "--tenant", TENANT)
+    assert (await bureau(*words)).out.endswith("What its templates and contracts say otherwise\nNothing.\n")
+    await bureau("contracts", "policy", TENANT, 2, "--bookkeep", "--deliver", "none")
+    shown = (await bureau(*words, "--json")).json
+    assert shown["decided_by"]["mode"] == "tenant"
+    assert shown["overridden_by"] == [
+        {"level": "contract", "number": "2", "said": {"bookkeep": True, "deliver": "none"}},
+    ]
+    assert "contract       2  bookkeep yes, deliver none\n" in (await bureau(*words)).out
+    await bureau("contracts", "policy", TENANT, 2, "--unset", "bookkeep", "--unset", "deliver")
+    assert (await bureau(*words, "--json")).json["overridden_by"] == []
+
+
+async def test_what_is_not_known_is_not_explained(bureau: Shell, planned: list[Billing]) -> None:
+    assert "There is no company 1 in the ledger." in (await bureau("policy", "explain", "--tenant", 1)).err
+    answer = await bureau("policy", "explain", "--tenant", TENANT, "--contract", 4711)
+    assert answer.status == 1
+    assert f"Contract 4711 of company {TENANT} has never been read from Fortnox." in answer.err
+
+
+def test_explaining_changes_no_rule() -> None:
+    answer = Shell().type("policy", "--live", "explain", "--tenant", 1)
+    assert answer.status == 2
+    assert "`policy explain` only shows rules, and changes none." in answer.err
+
+
 async def test_a_contract_never_read_has_no_policy_to_change(bureau: Shell, planned: list[Billing]) -> None:
     answer = await bureau("contracts", "policy", TENANT, 4711, "--bookkeep")
     assert answer.status == 1

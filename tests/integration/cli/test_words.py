@@ -18,11 +18,13 @@ from tests.integration.cli.conftest import Shell
 HEAVY = {"aiohttp", "alembic", "asyncio", "dramatiq", "pydantic", "pydantic_settings", "redis", "rich", "sqlalchemy"}
 
 
-def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, TyperCommand]]:
+def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, TyperCommand | TyperGroup]]:
     if group is None:
         group = get_command(app)
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
+            if command.invoke_without_command:
+                yield " ".join((*path, name)), command
             yield from commands(command, (*path, name))
         else:
             yield " ".join((*path, name)), command
@@ -43,13 +45,13 @@ def test_help_shows_every_command_once_under_a_heading_and_cuts_no_line() -> Non
         assert f"\n  {name} " in shown
 
 
-@pytest.mark.parametrize("group", ["tenants", "contracts", "billings", "ledger", "audit", "secrets"])
+@pytest.mark.parametrize("group", ["tenants", "contracts", "billings", "ledger", "audit", "secrets", "policy"])
 def test_a_group_s_help_cuts_no_line(group: str) -> None:
     assert "..." not in Shell().type(group, "--help").out.replace("[ARGS]...", "")
 
 
 def test_whatever_lists_or_shows_also_speaks_json() -> None:
-    shows = {"list", "show", "policy", "plan", "status", "reconcile"}
+    shows = {"list", "show", "policy", "explain", "plan", "status", "reconcile"}
     without = [
         name
         for name, command in commands()

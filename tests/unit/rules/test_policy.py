@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from common.rules.policy import Policy, PolicyChoice, amended, decided_by, resolve, stricter
+from common.rules.policy import Policy, PolicyChoice, amended, decided_by, resolve, said_by, stricter
 from common.rules.states import Delivery
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -123,6 +123,22 @@ def test_each_field_tells_the_level_that_decided_it() -> None:
         "deliver": "tenant",
         "mode": "contract",
     }
+
+
+def test_who_ends_the_day_of_the_month_decides_that_there_is_none() -> None:
+    levels = {"bureau": PolicyChoice(invoice_day="last"), "tenant": PolicyChoice(lead_days=10)}
+    assert decided_by(levels)["invoice_day"] == "tenant"
+    assert said_by(levels)["invoice_day"] == {"default": None, "bureau": "last"}
+
+
+@given(st.lists(CHOICES, min_size=1, max_size=4))
+def test_what_the_level_that_decided_said_is_the_value(choices: list[PolicyChoice]) -> None:
+    levels = {f"level {place}": choice for place, choice in enumerate(choices)}
+    policy, deciders, said = resolve(*choices), decided_by(levels), said_by(levels)
+    assert deciders.keys() == said.keys() == Policy.model_fields.keys()
+    for field, decider in deciders.items():
+        assert getattr(policy, field) == said[field].get(decider)
+        assert set(said[field]) <= {"default", *levels}
 
 
 def test_a_change_replaces_what_it_says_and_leaves_the_rest() -> None:
