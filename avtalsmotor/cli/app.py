@@ -17,6 +17,7 @@ from avtalsmotor.cli.commands import (
     roles,
     secrets,
     stops,
+    templates,
     tenants,
 )
 
@@ -34,7 +35,7 @@ For real, with AVTALSMOTOR_FORTNOX_CLIENT_ID and AVTALSMOTOR_FORTNOX_CLIENT_SECR
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Begin": ("demo", "up"),
-    "Choose": ("tenants", "policy", "contracts"),
+    "Choose": ("tenants", "policy", "templates", "contracts"),
     "Look": ("plan", "status", "billings", "reconcile", "audit"),
     "Stop everything": ("pause", "resume"),
     "Run one part": ("produce", "work", "sandbox", "ledger", "secrets"),
@@ -88,6 +89,7 @@ for module in (roles, looking, stops):
     module.declare(app)
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(policy.app, name="policy")
+app.add_typer(templates.app, name="templates")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(billings.app, name="billings")
 app.add_typer(reconcile.app, name="reconcile")

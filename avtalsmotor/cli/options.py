@@ -29,6 +29,9 @@ ToDay = Annotated[
 Tenant = Annotated[
     int, typer.Argument(metavar="TENANT", help="The company's number in Fortnox (tenantId, DatabaseNumber).")
 ]
+Template = Annotated[
+    int, typer.Argument(metavar="TEMPLATE", help="The contract template's number in Fortnox (avtalsmall).")
+]
 Contract = Annotated[int, typer.Argument(metavar="CONTRACT", help="The contract's number in Fortnox (avtalsnummer).")]
 Billing = Annotated[int, typer.Argument(metavar="BILLING", help="The billing's id, as `billings list` shows it.")]
 Billings = Annotated[

@@ -5,7 +5,7 @@ An older read never overwrites a newer one, and what a listing does not show is 
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -64,6 +64,23 @@ async def get(ledger: Ledger, tenant: TenantId, number: ContractNumber) -> Contr
 async def of_tenant(ledger: Ledger, tenant: TenantId | None = None) -> list[Contract]:
     """The contracts of one company, or of all, by company and number."""
     return [contract_of(row) for row in await ledger.fetch(select_contracts(tenant))]
+
+
+class TemplateUse(NamedTuple):
+    """How many contracts of a company have one template."""
+
+    tenant: TenantId
+    template: str | None
+    """Its number in Fortnox; `None`: contracts without a template."""
+    contracts: int
+    active: int
+    """How many of them are active."""
+
+
+async def templates(ledger: Ledger, tenant: TenantId | None = None) -> list[TemplateUse]:
+    """The templates that the contracts of one company, or of all, have, by company."""
+    statement = _TEMPLATES if tenant is None else _TEMPLATES.where(contracts.c.tenant == tenant)
+    return [TemplateUse(row.tenant, row.template, row.contracts, row.active) for row in await ledger.fetch(statement)]
 
 
 async def own_addresses_read_at(ledger: Ledger, tenant: TenantId) -> dict[ContractNumber, datetime]:
@@ -151,6 +168,16 @@ def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgr
     )
 
 
+_TEMPLATES = (
+    select(
+        contracts.c.tenant,
+        contracts.c.template,
+        func.count().label("contracts"),
+        func.count().filter(contracts.c.status == "ACTIVE").label("active"),
+    )
+    .group_by(contracts.c.tenant, contracts.c.template)
+    .order_by(contracts.c.tenant)
+)
 _EVERY = (
     select(contracts, or_(contracts.c.paused, tenants.c.paused, bureau.c.paused).label("stopped"))
     .join(tenants, tenants.c.id == contracts.c.tenant)

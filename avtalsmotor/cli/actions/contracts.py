@@ -116,6 +116,7 @@ async def show(number: int, contract_number: int, as_json: bool) -> None:
         ("Company", f"{company.name} ({company.id})"),
         ("Contract", str(view.number)),
         ("Customer", f"{view.customer_name} ({view.customer_number})"),
+        ("Template", view.template or "none"),
         ("Status", view.status.lower() + (", paused" if contract.paused else "")),
         *pausing.facts(paused),
         ("Interval", count(view.interval, "month") if view.interval else "not known"),

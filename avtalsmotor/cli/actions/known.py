@@ -1,10 +1,12 @@
 """Finds in the ledger what a person named by its number, or says that it is not there and what to do."""
 
 from avtalsmotor.cli.failure import Failure
+from avtalsmotor.cli.printing import count
 from common.ids import BillingId, ContractNumber, TenantId
-from common.ledger import billings, contracts, tenants
+from common.ledger import billings, contracts, policies, tenants
 from common.ledger.database import Ledger
 from common.ledger.records import Billing, Contract, Tenant
+from common.rules.policy import PolicyChoice
 
 
 async def known_tenant(ledger: Ledger, number: int) -> Tenant:
@@ -34,6 +36,25 @@ async def known_contract(ledger: Ledger, tenant: int, number: int) -> Contract:
             f" --tenant {tenant}`."
         )
     return contract
+
+
+async def known_template(ledger: Ledger, tenant: Tenant, number: int) -> str:
+    """The template as the ledger names it. Raises Failure when no contract has it, and it has no rules yet."""
+    template = str(number)
+    used = {one.template: one.contracts for one in await contracts.templates(ledger, tenant.id)}
+    if (
+        template in used
+        or await policies.get(ledger, "template", tenant=tenant.id, template=template) != PolicyChoice()
+    ):
+        return template
+    known = sorted(((name, having) for name, having in used.items() if name is not None), key=lambda one: int(one[0]))
+    told = ", ".join(f"{name} ({count(having, 'contract')})" for name, having in known)
+    raise Failure(
+        f"No contract of {tenant.name} ({tenant.id}) has the template {number}, so nothing was shown or changed."
+        f" {f'The templates that they have: {told}.' if told else 'None that was read has a template.'}"
+        f" Read them anew with `avtalsmotor plan --tenant {tenant.id}`; or, if the template is to get its first"
+        " contract later, say the same with --force."
+    )
 
 
 async def known_billing(ledger: Ledger, number: int) -> Billing:

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import time
 from enum import Enum
 
-from avtalsmotor.cli.actions.known import known_contract, known_tenant
+from avtalsmotor.cli.actions.known import known_contract, known_template, known_tenant
 from avtalsmotor.cli.policy_options import name_of
 from avtalsmotor.cli.printing import Column, Row, count, print_json, print_table, say
 from avtalsmotor.cli.session import open_session, user
-from common.ledger import policies, tenants
+from common.ledger import contracts, policies, tenants
 from common.ledger.policies import PolicyBook
 from common.ledger.records import Tenant
 from common.rules.policy import Policy, PolicyChoice, decided_by, resolve
@@ -69,6 +69,25 @@ async def of_tenant(number: int, choice: PolicyChoice, unsaid: Collection[str], 
             await policies.change(ledger, "tenant", choice, user(), tenant=tenant.id, unsay=unsaid)
         book = await policies.load(ledger, tenant.id)
     _print({"tenant": tenant.id, "name": tenant.name}, book.levels_of(tenant.id), changed, as_json)
+
+
+async def of_template(
+    number: int, template_number: int, choice: PolicyChoice, unsaid: Collection[str], as_json: bool, *, force: bool
+) -> None:
+    """Raises Failure for a template that the company's contracts do not have, unless `force` says that it will come."""
+    async with open_session() as (_, ledger):
+        tenant = await known_tenant(ledger, number)
+        template = str(template_number) if force else await known_template(ledger, tenant, template_number)
+        changed = _says(choice, unsaid)
+        if changed:
+            await policies.change(ledger, "template", choice, user(), tenant=tenant.id, template=template, unsay=unsaid)
+        book = await policies.load(ledger, tenant.id)
+        having = sum(one.contracts for one in await contracts.templates(ledger, tenant.id) if one.template == template)
+    subject = {"tenant": tenant.id, "name": tenant.name, "template": template, "contracts": having}
+    _print(subject, book.levels_of(tenant.id, template), changed, as_json)
+    if not as_json:
+        have = "contract has" if having == 1 else "contracts have"
+        say(f"{having} {have} this template now, as last read.")
 
 
 async def of_contract(number: int, contract: int, choice: PolicyChoice, unsaid: Collection[str], as_json: bool) -> None:

@@ -16,8 +16,9 @@ app = typer.Typer(cls=PolicyGroup)
 def policy(context: typer.Context, said: Said, as_json: AsJson = False) -> None:
     """Show or change the rules (regler) of the whole bureau.
 
-    Without options: every rule, its value, and whether the bureau or the default decided it. A company's own rules
-    (`tenants policy`) and a contract's (`contracts policy`) override these.
+    Without options: every rule, its value, and whether the bureau or the default decided it. The rules of a company
+    (`tenants policy`), of a contract template (`templates policy`) and of a contract (`contracts policy`) override
+    these.
     """
     if context.invoked_subcommand is not None:
         if said:

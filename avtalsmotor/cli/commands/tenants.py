@@ -98,7 +98,7 @@ def policy(tenant: Tenant, said: Said, as_json: AsJson = False) -> None:
     """Show or change the rules of one company.
 
     Without options: every rule, its value, and which level decided it. A rule said here overrides the bureau's, and is
-    overridden by that of a contract.
+    overridden by that of a contract template, or of a contract.
     """
     from avtalsmotor.cli.actions import policies
 

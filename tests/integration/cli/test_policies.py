@@ -42,15 +42,72 @@ async def test_each_level_overrides_the_one_above_and_is_named(
 
 
 async def test_a_template_s_choice_is_shown_as_the_template_s(
-    bureau: Shell, sandbox: Sandbox, planned: list[Billing], ledger: Ledger
+    bureau: Shell, sandbox: Sandbox, planned: list[Billing]
 ) -> None:
     await sandbox.contract(number=9, template_number=7)
     await bureau("plan")
-    await policies.change(
-        ledger, "template", PolicyChoice(bookkeep=True), "test", tenant=TenantId(TENANT), template="7"
-    )
+    answer = await bureau("templates", "policy", TENANT, 7, "--bookkeep")
+    assert (answer.status, answer.err) == (0, "")
+    assert "1 contract has this template now" in answer.out
+    assert (await decided(bureau, "templates", "policy", TENANT, 7))["bookkeep"] == (True, "template")
+    assert (await decided(bureau, "templates", "policy", TENANT, 7))["mode"] == ("live", "tenant")
     assert (await decided(bureau, "contracts", "policy", TENANT, 9))["bookkeep"] == (True, "template")
     assert (await decided(bureau, "contracts", "policy", TENANT, 1))["bookkeep"] == (False, "default")
+    await bureau("templates", "policy", TENANT, 7, "--unset", "bookkeep")
+    assert (await decided(bureau, "contracts", "policy", TENANT, 9))["bookkeep"] == (False, "default")
+
+
+async def test_the_templates_of_a_company_s_contracts_are_listed(
+    bureau: Shell, sandbox: Sandbox, planned: list[Billing]
+) -> None:
+    for number, template in ((9, 12), (10, 7), (11, 12)):
+        await sandbox.contract(number=number, template_number=template)
+    await bureau("plan")
+    await bureau("templates", "policy", TENANT, 12, "--bookkeep", "--deliver", "none")
+    named = {"tenant": TENANT, "tenant_name": "Nordlunds IT-drift AB"}
+    assert (await bureau("templates", "list", "--tenant", TENANT, "--json")).json == [
+        {**named, "template": "7", "contracts": 1, "active": 1, "said": {}},
+        {**named, "template": "12", "contracts": 2, "active": 2, "said": {"bookkeep": True, "deliver": "none"}},
+        {**named, "template": None, "contracts": 3, "active": 3, "said": {}},
+    ]
+    shown = (await bureau("templates", "list")).out
+    assert f"Nordlunds IT-drift AB ({TENANT})\n" in shown
+    assert "      12          2       2  bookkeep yes, deliver none\n" in shown
+    facts = (await bureau("contracts", "show", TENANT, 11)).out.splitlines()
+    assert ["Template", "12"] in [line.split() for line in facts]
+
+
+async def test_a_template_that_no_contract_has_is_refused_with_those_there_are(
+    bureau: Shell, sandbox: Sandbox, planned: list[Billing], ledger: Ledger
+) -> None:
+    answer = await bureau("templates", "policy", TENANT, 8, "--bookkeep")
+    assert answer.status == 1
+    assert f"No contract of Nordlunds IT-drift AB ({TENANT}) has the template 8" in answer.err
+    assert "None that was read has a template." in answer.err
+    for number, template in ((9, 12), (10, 7), (11, 12)):
+        await sandbox.contract(number=number, template_number=template)
+    await bureau("plan")
+    for said in (("--bookkeep",), ()):
+        answer = await bureau("templates", "policy", TENANT, 8, *said)
+        assert (answer.status, answer.out) == (1, "")
+        assert "The templates that they have: 7 (1 contract), 12 (2 contracts)." in answer.err
+        assert "with --force" in answer.err
+    assert await policies.get(ledger, "template", tenant=TenantId(TENANT), template="8") == PolicyChoice()
+
+
+async def test_a_template_may_get_its_rules_before_its_first_contract(
+    bureau: Shell, sandbox: Sandbox, planned: list[Billing]
+) -> None:
+    assert (await bureau("templates", "policy", TENANT, 8, "--bookkeep", "--force")).status == 0
+    assert (await decided(bureau, "templates", "policy", TENANT, 8))["bookkeep"] == (True, "template")
+    listed = (await bureau("templates", "list", "--json")).json
+    assert [(one["template"], one["contracts"], one["said"]) for one in listed] == [
+        ("8", 0, {"bookkeep": True}),
+        (None, 3, {}),
+    ]
+    await sandbox.contract(number=9, template_number=8)
+    await bureau("plan")
+    assert (await decided(bureau, "contracts", "policy", TENANT, 9))["bookkeep"] == (True, "template")
 
 
 async def test_what_is_unset_is_decided_by_the_level_above(bureau: Shell, planned: list[Billing]) -> None:
@@ -65,7 +122,8 @@ async def test_what_is_unset_is_decided_by_the_level_above(bureau: Shell, planne
 
 async def test_looking_changes_nothing(bureau: Shell, planned: list[Billing], ledger: Ledger) -> None:
     before = len(await audit.entries(ledger))
-    for words in (("policy",), ("tenants", "policy", TENANT), ("contracts", "policy", TENANT, 1)):
+    said = ("policy", "explain", "--tenant", TENANT)
+    for words in (("policy",), ("tenants", "policy", TENANT), ("contracts", "policy", TENANT, 1), said):
         answer = await bureau(*words)
         assert answer.status == 0
         assert "Changed." not in answer.out
@@ -88,14 +146,13 @@ async def test_the_policy_is_shown_in_words_that_can_be_typed(bureau: Shell) -> 
 
 
 async def test_each_rule_of_a_contract_is_explained_by_what_every_level_says(
-    bureau: Shell, sandbox: Sandbox, planned: list[Billing], ledger: Ledger
+    bureau: Shell, sandbox: Sandbox, planned: list[Billing]
 ) -> None:
     await sandbox.contract(number=9, template_number=7)
     await bureau("plan")
     await bureau("policy", "--deliver-from", "07:30", "--invoice-day", "last", "--deliver", "email")
     await bureau("tenants", "policy", TENANT, "--lead-days", "5", "--bookkeep")
-    choice = PolicyChoice(bookkeep=False)
-    await policies.change(ledger, "template", choice, "test", tenant=TenantId(TENANT), template="7")
+    await bureau("templates", "policy", TENANT, 7, "--no-bookkeep")
     await bureau("contracts", "policy", TENANT, 9, "--deliver", "none")
 
     words = ("policy", "explain", "--tenant", TENANT, "--contract", 9)
@@ -118,19 +175,21 @@ async def test_each_rule_of_a_contract_is_explained_by_what_every_level_says(
 
 
 async def test_a_company_is_explained_with_what_its_contracts_say_otherwise(
-    bureau: Shell, planned: list[Billing], ledger: Ledger
+    bureau: Shell, planned: list[Billing]
 ) -> None:
     words = ("policy", "explain", "--tenant", TENANT)
     assert (await bureau(*words)).out.endswith("What its templates and contracts say otherwise\nNothing.\n")
     await bureau("contracts", "policy", TENANT, 2, "--bookkeep", "--deliver", "none")
+    await bureau("templates", "policy", TENANT, 8, "--live", "--force")
     shown = (await bureau(*words, "--json")).json
     assert shown["decided_by"]["mode"] == "tenant"
     assert shown["overridden_by"] == [
+        {"level": "template", "number": "8", "said": {"mode": "live"}},
         {"level": "contract", "number": "2", "said": {"bookkeep": True, "deliver": "none"}},
     ]
     assert "contract       2  bookkeep yes, deliver none\n" in (await bureau(*words)).out
     await bureau("contracts", "policy", TENANT, 2, "--unset", "bookkeep", "--unset", "deliver")
-    assert (await bureau(*words, "--json")).json["overridden_by"] == []
+    assert [one["level"] for one in (await bureau(*words, "--json")).json["overridden_by"]] == ["template"]
 
 
 async def test_what_is_not_known_is_not_explained(bureau: Shell, planned: list[Billing]) -> None:
@@ -181,7 +240,9 @@ async def test_the_bureau_says_which_companies_become_live_by_its_mode(shell: Sh
         (("--deliver", "finance", "--no-bookkeep"), "takes only invoices that are bookkept"),
     ],
 )
-@pytest.mark.parametrize("command", [("policy",), ("tenants", "policy", 1), ("contracts", "policy", 1, 1)])
+@pytest.mark.parametrize(
+    "command", [("policy",), ("tenants", "policy", 1), ("templates", "policy", 1, 7), ("contracts", "policy", 1, 1)]
+)
 def test_rules_that_contradict_each_other_are_a_usage_error_and_open_nothing(
     command: tuple[str | int, ...], typed: tuple[str, ...], told: str
 ) -> None:

@@ -45,7 +45,9 @@ def test_help_shows_every_command_once_under_a_heading_and_cuts_no_line() -> Non
         assert f"\n  {name} " in shown
 
 
-@pytest.mark.parametrize("group", ["tenants", "contracts", "billings", "ledger", "audit", "secrets", "policy"])
+@pytest.mark.parametrize(
+    "group", ["tenants", "contracts", "billings", "ledger", "audit", "secrets", "policy", "templates"]
+)
 def test_a_group_s_help_cuts_no_line(group: str) -> None:
     assert "..." not in Shell().type(group, "--help").out.replace("[ARGS]...", "")
 
@@ -64,7 +66,7 @@ def test_every_rule_of_a_policy_can_be_typed_and_no_other() -> None:
     assert [option.field for option in OPTIONS] == list(PolicyChoice.model_fields) == list(Policy.model_fields)
 
 
-@pytest.mark.parametrize("command", ["tenants add", "tenants policy", "policy", "contracts policy"])
+@pytest.mark.parametrize("command", ["tenants add", "tenants policy", "policy", "templates policy", "contracts policy"])
 def test_every_command_that_takes_a_policy_takes_all_of_it(command: str) -> None:
     typed = {flag for one in dict(commands())[command].params for flag in (*one.opts, *one.secondary_opts)}
     assert {flag for option in OPTIONS for flag in option.flags.split("/")} <= typed
