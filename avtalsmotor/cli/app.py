@@ -27,7 +27,7 @@ HELP = """Invoices the recurring contracts (avtal) of many companies in Fortnox:
 Try it, with no account:      avtalsmotor demo
 \b
 For real, with AVTALSMOTOR_FORTNOX_CLIENT_ID and AVTALSMOTOR_FORTNOX_CLIENT_SECRET set:
-  add a company               avtalsmotor tenants add --tenant-id N
+  connect a company           avtalsmotor tenants connect
   see what would happen       avtalsmotor plan
   let it happen               avtalsmotor tenants policy N --live
   run                         avtalsmotor up

@@ -68,12 +68,18 @@ async def copies(copied: list[str], bureau: Bureau, databases: Databases, tmp_pa
     return Copies(bureau, databases, tmp_path, copied)
 
 
-async def copied_once_planned(bureau: Bureau, copies: Copies, contracts: int) -> None:
-    """A company whose February is planned, and nothing of it called, when the backup is made."""
+async def copied_once_planned(bureau: Bureau, copies: Copies, contracts: int, *, then_pause: int | None = None) -> None:
+    """A company whose February is planned, and nothing of it called, when the backup is made.
+
+    Parameters:
+      then_pause: the contract that is paused after the backup, before anything of it can be called.
+    """
     await proven(bureau, contracts)
     async with bureau.without_workers():
         await bureau.plan(billings=2 * contracts)
         await copies.make()
+        if then_pause is not None:
+            await bureau.pause(BJORK, then_pause)
 
 
 async def calls(bureau: Bureau) -> list[int]:
@@ -131,8 +137,7 @@ async def test_what_was_not_sent_after_the_copy_waits_for_a_person(bureau: Burea
 async def test_what_was_not_called_after_the_copy_is_called_once_nothing_lost_can_take_effect_any_more(
     bureau: Bureau, copies: Copies
 ) -> None:
-    await copied_once_planned(bureau, copies, 2)
-    await bureau.pause(BJORK, 2)
+    await copied_once_planned(bureau, copies, 2, then_pause=2)
     await bureau.work()
     assert len(bureau.books(BJORK, 2)) == 1
     await copies.put_back()
