@@ -68,11 +68,6 @@ async def get(ledger: Ledger, tenant: TenantId) -> Consent | None:
     return _consent_of(found[0]) if found else None
 
 
-async def every(ledger: Ledger) -> list[Consent]:
-    """All consents, by company."""
-    return [_consent_of(row) for row in await ledger.fetch(select(consents).order_by(consents.c.tenant))]
-
-
 async def put(
     ledger: Ledger, tenant: TenantId, kind: Kind, scopes: Collection[str], refresh_token: str | None, by: str
 ) -> None:
