@@ -1,5 +1,5 @@
 # One command each; every target makes its own .venv first. Keeps to GNU make 3.81 (macOS).
-.PHONY: install demo test lint bench chaos mutants clean
+.PHONY: install demo test lint bench chaos renewals mutants clean
 
 BIN := .venv/bin
 
@@ -25,6 +25,11 @@ LEDGER ?= sqlite
 
 chaos: .venv/.dev
 	$(BIN)/python -m tests.chaos --seed $(SEED) --faults $(FAULTS) --ledger $(LEDGER) $(CHAOS)
+
+TIMES ?= 1000
+
+renewals: .venv/.dev
+	$(BIN)/python -m tests.chaos.renewals --times $(TIMES) --ledger $(LEDGER) $(CHAOS)
 
 mutants: .venv/.dev
 	$(BIN)/python -m tests.mutants $(MUTANTS)

@@ -342,6 +342,7 @@ def _environment(settings: Settings, redis_url: str) -> Mapping[str, str]:
         "AVTALSMOTOR_DATABASE_URL": "",
         # A proof would read, for nobody, what is just being made and measured.
         "AVTALSMOTOR_RECONCILE_FROM": "23:59:59",
+        "AVTALSMOTOR_PREFLIGHT_FROM": "23:59:59",
     }
 
 

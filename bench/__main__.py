@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bench import cpu, growth, latency, one_tenant, planning, scaling, small_behind_large
+from bench import cpu, growth, latency, one_tenant, planning, runs, scaling, small_behind_large
 from bench.failure import BenchFailed
 from bench.figures import Figures, show, write
 from common import logs
@@ -33,6 +33,7 @@ BENCHES: Mapping[str, Bench] = {
     "scaling": scaling,
     "growth": growth,
     "planning": planning,
+    "runs": runs,
 }
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench import sampled
+from bench import ledgers, sampled
 from bench.cpu_time import cpu_seconds
 from bench.failure import BenchFailed
 from bench.figures import Figure, Figures
@@ -35,6 +35,7 @@ SHOWN = 14
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    ledgers.add_option(parser)
     parser.add_argument("--companies", type=int, default=20, help="(%(default)s)")
     parser.add_argument("--due", type=int, default=25, help="contracts of each (%(default)s)")
     parser.add_argument("--no-profile", action="store_true", help="without the second run, which tells where it goes")
@@ -43,7 +44,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 async def run(options: argparse.Namespace) -> Figures:
     invoices = options.companies * options.due
-    async with running_product(FULL, NETWORK, keep=options.keep and options.keep / "measured") as product:
+    async with running_product(
+        FULL, NETWORK, keep=options.keep and options.keep / "measured", database=options.ledger
+    ) as product:
         await _invoiced(product, FIRST_WARMING, options.companies, WARMING_DUE)
         commands = await _commands(product)
         by_process, sandbox = await _invoiced(product, FIRST_TENANT, options.companies, options.due)
@@ -69,7 +72,9 @@ async def run(options: argparse.Namespace) -> Figures:
 async def _profile(options: argparse.Namespace, invoices: int) -> dict[str, Mapping[str, Figure]]:
     """The same work with a sampler in each process of Python: where the milliseconds go."""
     keep = options.keep and options.keep / "sampled"
-    async with running_product(FULL, NETWORK, keep=keep, program=(sys.executable, "-m", "bench.sampled")) as product:
+    async with running_product(
+        FULL, NETWORK, keep=keep, program=(sys.executable, "-m", "bench.sampled"), database=options.ledger
+    ) as product:
         await _invoiced(product, FIRST_WARMING, options.companies, WARMING_DUE)
         before = sampled.read(product.home)
         await _invoiced(product, FIRST_TENANT, options.companies, options.due)

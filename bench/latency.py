@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
+from bench import ledgers
 from bench.failure import BenchFailed
 from bench.figures import Figure, Figures, spread
 from bench.product import CREATE_ONLY, FULL, NETWORK, Product, running_product
@@ -31,6 +32,7 @@ LONGEST_EVENING = 600
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    ledgers.add_option(parser)
     parser.add_argument("--mode", choices=MODES, help="one of them only")
     parser.add_argument("--companies", type=int, default=60, help="how many; one a second by day (%(default)s)")
     parser.add_argument("--before", type=int, default=75, help="seconds before midnight to start at (%(default)s)")
@@ -49,14 +51,18 @@ async def run(options: argparse.Namespace) -> Figures:
 
 async def idle(options: argparse.Namespace) -> Figures:
     """One company after the other, while nothing else is under way."""
-    async with running_product(CREATE_ONLY, _behaviour(options), keep=_kept(options, "idle")) as product:
+    async with running_product(
+        CREATE_ONLY, _behaviour(options), keep=_kept(options, "idle"), database=options.ledger
+    ) as product:
         return _by_day(await _one_by_one(product, _tenants(options), alone=True), _tenants(options))
 
 
 async def load(options: argparse.Namespace) -> Figures:
     """The same, while many companies' invoices go all the way."""
     loaded = range(FIRST_LOADED, FIRST_LOADED + options.loaded)
-    async with running_product(CREATE_ONLY, _behaviour(options), keep=_kept(options, "load")) as product:
+    async with running_product(
+        CREATE_ONLY, _behaviour(options), keep=_kept(options, "load"), database=options.ledger
+    ) as product:
         for tenant in loaded:
             await product.sandbox.add_company(tenant, due=options.loaded_due)
         await product.take_on(*loaded, first_listing_of_the_day=False, choice=FULL)
@@ -102,7 +108,7 @@ async def _one_night(options: argparse.Namespace, before: int) -> Figures:
     strikes = midnight.timestamp() - ahead
     tenants = _tenants(options)
     behaviour, keep = _behaviour(options), _kept(options, "midnight")
-    async with running_product(CREATE_ONLY, behaviour, ahead=ahead, keep=keep) as product:
+    async with running_product(CREATE_ONLY, behaviour, ahead=ahead, keep=keep, database=options.ledger) as product:
         for tenant in tenants:
             await product.sandbox.add_company(tenant, due=1, start=tomorrow)
         await product.take_on(*tenants, first_listing_of_the_day=False)

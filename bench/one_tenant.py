@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench import ledgers
 from bench.figures import Figures, by_kind, floor, quantile, spans
 from bench.product import FULL, NETWORK, running_product
 from bench.requests import BOOKKEEP, CREATE, EMAIL, READ_INVOICE, TOKEN, Request
@@ -20,6 +21,7 @@ NEEDED_EACH = len(EACH)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    ledgers.add_option(parser)
     parser.add_argument("--due", type=int, default=100, help="contracts; the target is set for 500 (%(default)s)")
     parser.add_argument("--no-network", action="store_true", help="without a network's delay and jitter")
     parser.add_argument("--keep", type=Path, help="keep ledger and logs in this folder")
@@ -27,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 async def run(options: argparse.Namespace) -> Figures:
     behaviour = {} if options.no_network else NETWORK
-    async with running_product(FULL, behaviour, keep=options.keep) as product:
+    async with running_product(FULL, behaviour, keep=options.keep, database=options.ledger) as product:
         await product.sandbox.add_company(TENANT, due=options.due)
         await product.take_on(TENANT, first_listing_of_the_day=True)
         log = await product.until(

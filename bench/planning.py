@@ -20,8 +20,8 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, Date, case, insert, literal, select, text, true
 
-from bench.failure import BenchFailed
 from bench.figures import Figure, Figures
+from bench.ledgers import DATABASES, postgresql
 from common import logs
 from common.clock import Clock
 from common.ledger import planning, policies
@@ -32,10 +32,8 @@ from common.rules.plan import plan
 from common.rules.policy import PolicyChoice
 from common.settings import Settings
 from producers.planner import insert_due
-from tests.postgresql import DURABLE, Cluster
 
 BY = "bench"
-DATABASES = ("sqlite", "postgresql")
 FIRST_TENANT = 100_000
 ONE_DAY = timedelta(days=1)
 
@@ -56,22 +54,13 @@ async def run(options: argparse.Namespace) -> Figures:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="avtalsmotor-bench-")))
             url = f"sqlite:///{home / 'ledger.sqlite3'}"
             if database == "postgresql":
-                url = await _postgresql(stack)
+                url = f"{(await postgresql(stack, '--on sqlite')).url}/postgres"
             began = time.perf_counter()
             await fill(url, options.companies, options.contracts // options.companies, options.one_in)
             figures[f"{database}_filled_in_seconds"] = round(time.perf_counter() - began, 1)
             for part in PARTS:
                 figures[f"{database}_{part}"] = _in_a_process_of_its_own(part, url)
     return figures
-
-
-async def _postgresql(stack: AsyncExitStack) -> str:
-    try:
-        cluster = stack.enter_context(Cluster(DURABLE))
-    except SystemExit as missing:
-        raise BenchFailed(f"{missing}. Or measure SQLite alone: --on sqlite") from None
-    await cluster.start()
-    return f"{cluster.url}/postgres"
 
 
 async def fill(url: str, companies: int, each: int, one_in: int) -> None:

@@ -1,5 +1,5 @@
 """The product as a user runs it, for a bench: the roles as processes of their own, an embedded Valkey that writes every
-change to disk, a ledger on SQLite, and a sandbox in yet another process.
+change to disk, a ledger on SQLite or on a PostgreSQL of its own, and a sandbox in yet another process.
 
 It only composes what `avtalsmotor up` composes. What a bench measures must not be made easier here.
 """
@@ -20,6 +20,7 @@ from avtalsmotor.processes import PROGRAM, ROLES, Processes
 from avtalsmotor.up import prepare_ledger
 from bench.cpu_time import cpu_seconds
 from bench.failure import BenchFailed
+from bench.ledgers import cpu_of, postgresql
 from bench.requests import EMAIL, Request
 from bench.sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, sandbox_process
 from common.fortnox.governor import WINDOW, Governor, governor_redis
@@ -31,6 +32,7 @@ from common.ledger.schema import tenants as tenants_table
 from common.rules.policy import PolicyChoice
 from common.rules.states import Delivery
 from common.settings import Settings
+from tests.postgresql import Cluster
 
 BY = "bench"
 NETWORK: Mapping[str, object] = {"latency": 0.06, "latency_sigma": 0.5}
@@ -52,6 +54,9 @@ class Product:
     roles: Processes
     valkey: int
     """The process of the embedded server."""
+
+    cluster: Cluster | None
+    """The PostgreSQL of the ledger, if it lies on one."""
 
     async def take_on(
         self, *companies: int, first_listing_of_the_day: bool, choice: PolicyChoice | None = None
@@ -76,7 +81,8 @@ class Product:
 
     def cpu(self) -> dict[str, float]:
         """The CPU seconds that each process has used by now, the sandbox's aside."""
-        return {role: cpu_seconds(pid) for role, pid in {**self.roles.pids, "valkey": self.valkey}.items()}
+        used = {role: cpu_seconds(pid) for role, pid in {**self.roles.pids, "valkey": self.valkey}.items()}
+        return used if self.cluster is None else {**used, "postgresql": cpu_of(self.cluster)}
 
     async def until(
         self, done: Callable[[Sequence[Request]], bool], within: float, *, waiting_for: str, **filters: object
@@ -124,6 +130,7 @@ async def running_product(
     behaviour: Mapping[str, object],
     *,
     keep: Path | None = None,
+    database: str = "sqlite",
     poll_interval: float = 3600.0,
     rate_window: float = WINDOW,
     ahead: float = 0.0,
@@ -136,6 +143,7 @@ async def running_product(
       policy: the bureau's, for all companies.
       behaviour: switches of the sandbox.
       keep: where ledger, logs and the sandbox's log of requests are kept; `None`: in a folder that is removed.
+      database: what the ledger lies on, one of `bench.ledgers.DATABASES`.
       poll_interval: seconds between two listings of a company of which nothing is under way.
       rate_window: the product's; smaller where the sandbox's own is scaled down.
       ahead: seconds by which both clocks, the product's and the sandbox's, are ahead of the machine's.
@@ -149,13 +157,14 @@ async def running_product(
         sandbox = await stack.enter_async_context(sandbox_process(behaviour, logs))
         await sandbox.control("PUT", "clock", {"move": ahead})
         redis_url = stack.enter_context(EmbeddedServer(home)).url
+        cluster = await postgresql(stack, "--ledger sqlite") if database == "postgresql" else None
         settings = Settings(
             fortnox_client_id=CLIENT_ID,
             fortnox_client_secret=SecretStr(CLIENT_SECRET),
             fortnox_api_url=sandbox.url,
             fortnox_auth_url=f"{sandbox.url}/oauth-v1",
             redis_url=SecretStr(redis_url),
-            database_url=None,
+            database_url=SecretStr(f"{cluster.url}/postgres") if cluster else None,
             data_dir=home.absolute(),
             poll_interval=poll_interval,
             rate_window=rate_window,
@@ -166,7 +175,7 @@ async def running_product(
             valkey = int((await slots.info("server"))["process_id"])
             # The sandbox is as new as the Valkey: no request of an earlier life can be in its window.
             await Governor(slots, settings.fortnox_client_id).vouch()
-        ledger = await open_ledger(None, settings.data_dir, settings.clock)
+        ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock)
         stack.push_async_callback(ledger.close)
         await policies.change(ledger, "bureau", policy, BY)
         await sandbox.add_company(WARMING_TENANT, due=1, start=settings.clock.today().replace(day=1))
@@ -174,7 +183,7 @@ async def running_product(
         await policies.change(ledger, "tenant", FULL, BY, tenant=WARMING_TENANT)
         environment = _environment(settings, redis_url)
         roles = stack.enter_context(_roles(Processes(environment, logs, program), workers))
-        product = Product(settings, sandbox, ledger, home, roles, valkey)
+        product = Product(settings, sandbox, ledger, home, roles, valkey, cluster)
         await product.warm_up()
         try:
             yield product
@@ -202,11 +211,12 @@ def _environment(settings: Settings, redis_url: str) -> Mapping[str, str]:
         "AVTALSMOTOR_FORTNOX_API_URL": settings.fortnox_api_url,
         "AVTALSMOTOR_FORTNOX_AUTH_URL": settings.fortnox_auth_url,
         "AVTALSMOTOR_REDIS_URL": redis_url,
-        "AVTALSMOTOR_DATABASE_URL": "",
+        "AVTALSMOTOR_DATABASE_URL": settings.ledger_url or "",
         "AVTALSMOTOR_DATA_DIR": str(settings.data_dir),
         "AVTALSMOTOR_POLL_INTERVAL": repr(settings.poll_interval),
         "AVTALSMOTOR_RATE_WINDOW": repr(settings.rate_window),
         "AVTALSMOTOR_CLOCK_SHIFT": repr(settings.clock_shift),
         # A proof would read, for nobody, what is just being made and measured.
         "AVTALSMOTOR_RECONCILE_FROM": "23:59:59.999999",
+        "AVTALSMOTOR_PREFLIGHT_FROM": "23:59:59.999999",
     }

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from avtalsmotor.children import bound_to_parent
 from avtalsmotor.embedded import EmbeddedServer
+from bench import ledgers
 from bench.failure import BenchFailed
 from bench.figures import LIMIT, WINDOW, Figure, Figures, floor
 from bench.one_tenant import EACH, NEEDED_EACH, patience
@@ -41,6 +42,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    ledgers.add_option(parser)
     parser.add_argument("--companies", type=int, default=50, help="(%(default)s)")
     parser.add_argument("--due", type=int, default=20, help="contracts of each; the target is set for 40 (%(default)s)")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4], help="processes a pool (1 2 4)")
@@ -62,7 +64,7 @@ async def run(options: argparse.Namespace) -> Figures:
 async def _product(options: argparse.Namespace, workers: int) -> Mapping[str, Figure]:
     tenants = range(FIRST_TENANT, FIRST_TENANT + options.companies)
     keep = options.keep and options.keep / f"product-{workers}"
-    async with running_product(FULL, BEHAVIOUR, keep=keep, workers=workers) as product:
+    async with running_product(FULL, BEHAVIOUR, keep=keep, workers=workers, database=options.ledger) as product:
         await _add_companies(product.sandbox, tenants, options.due)
         before = sum(product.cpu().values())
         await product.take_on(*tenants, first_listing_of_the_day=True)

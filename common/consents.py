@@ -1,14 +1,16 @@
 """How a company's access tokens are had, as its consent says, and the renewal of its refresh token (API notes 7).
 
-A refresh token is good once. What can still be lost: Fortnox has renewed it, and this process dies, or the answer does,
-before the new one is committed. The next renewal is refused then, the consent has ended, and a person connects the
-company again; with a service account there is nothing to lose.
+A refresh token is good once. What can still be lost: Fortnox has renewed it, and the answer is lost, or this process
+dies with it in hand. The next renewal is refused then, the consent has ended, and a person connects the company again;
+with a service account there is nothing to lose. docs/decisions/0015 tells all of it.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -29,8 +31,10 @@ LEASE = timedelta(seconds=30)
 LIFE = timedelta(days=45)
 """How long a refresh token lives that is not used (API notes 7)."""
 COMMITTED_WITHIN = 600.0
-"""Seconds for which a database that is away is waited for with a new refresh token in hand: it is nowhere else."""
+"""Seconds for which a database, or a key file, that is away is waited for with a new refresh token in hand."""
 BY = "tokens"
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,35 +87,33 @@ class Consents:
     async def take_turn(self, tenant: TenantId) -> Renewal | None:
         """The right to renew the company's refresh token; `None` while somebody else has it.
 
-        Raises: `TokenRefused` when the token cannot be unsealed.
+        Raises: `TokenRefused` when the token cannot be unsealed, or the next one could not be sealed.
         """
         held_until = boottime() + LEASE.total_seconds()
         turn = await consents.take_turn(self._ledger, tenant, LEASE)
         if turn is None:
             return None
         try:
-            return Renewal(turn, self._seals.unseal(turn.refresh_token, purpose(tenant)), held_until)
+            refresh_token = self._seals.unseal(turn.refresh_token, purpose(tenant))
+            # What could not be sealed could not be kept, and the one that it is had for would be used up.
+            self._seals.seal(refresh_token, purpose(tenant))
+            return Renewal(turn, refresh_token, held_until)
         except SealsError as error:
             await consents.give_up(self._ledger, turn, unanswered=False)
             raise TokenRefused(tenant, "refresh token not readable", str(error)) from error
 
-    async def keep(self, renewal: Renewal, refresh_token: str) -> None:
-        """Commits what the renewal gave; tried again for long, since the token that it used up is gone."""
-        turn = renewal.turn
-        sealed = self._seals.seal(refresh_token, purpose(turn.tenant))
-        give_up, pause = boottime() + COMMITTED_WITHIN, 0.1
-        while True:
-            try:
-                kept = await consents.renewed(self._ledger, turn, sealed)
-            except (OSError, DBAPIError) as error:
-                if boottime() > give_up:
-                    raise
-                log.error("refresh_token_not_kept_yet", tenant=turn.tenant, error=type(error).__name__)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-            else:
-                log.info("refresh_token_renewed", tenant=turn.tenant, kept=kept)
-                return
+    async def seal(self, renewal: Renewal, refresh_token: str) -> str:
+        """What the renewal gave, as it may be stored; tried again for long, since the token that it used up is gone."""
+
+        async def sealed() -> str:
+            return self._seals.seal(refresh_token, purpose(renewal.turn.tenant))
+
+        return await _at_last(sealed, renewal.turn.tenant)
+
+    async def keep(self, renewal: Renewal, sealed: str) -> None:
+        """Commits what the renewal gave, sealed; tried again for long, like `seal`."""
+        kept = await _at_last(lambda: consents.renewed(self._ledger, renewal.turn, sealed), renewal.turn.tenant)
+        log.info("refresh_token_renewed", tenant=renewal.turn.tenant, kept=kept)
 
     async def give_up(self, renewal: Renewal, *, unanswered: bool) -> None:
         """The turn ends without a new token."""
@@ -120,6 +122,19 @@ class Consents:
     async def refused(self, renewal: Renewal, refusal: TokenRefused) -> bool:
         """Fortnox takes the refresh token no longer: the consent has ended. `False`: there is a newer token."""
         return await consents.refused(self._ledger, renewal.turn, _because(refusal, renewal.turn.unanswered_at), BY)
+
+
+async def _at_last(work: Callable[[], Awaitable[Done]], tenant: TenantId) -> Done:
+    give_up, pause = boottime() + COMMITTED_WITHIN, 0.1
+    while True:
+        try:
+            return await work()
+        except (OSError, DBAPIError, SealsError) as error:
+            if boottime() > give_up:
+                raise
+            log.error("refresh_token_not_kept_yet", tenant=tenant, error=type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
 
 
 def _because(refusal: TokenRefused, unanswered_at: datetime | None) -> str:

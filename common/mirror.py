@@ -7,10 +7,14 @@ from decimal import Decimal
 from common.fortnox import models
 from common.fortnox.answers import Read
 from common.ids import TenantId
+from common.ledger.contract_rows import ReadRows
 from common.ledger.customers import Customer
+from common.ledger.price_changes import SeenPrice
 from common.ledger.records import Contract, Invoice
 from common.rules.periods import Period
 from common.rules.plan import ContractView
+from common.rules.price_lists import ListPrice
+from common.rules.prices import PricedRow
 
 SWEDISH = "SEK"
 """The currency of a document that names none: the company's own."""
@@ -60,6 +64,42 @@ def _contract(
     return Contract(view=view, read_at=read_at)
 
 
+def rows_of(tenant: TenantId, read: Read[models.Contract]) -> ReadRows:
+    """The rows of a contract that charge for an article, as far as their prices go."""
+    contract = read.value
+    rows = tuple(
+        PricedRow(
+            row_id=row.row_id,
+            article=row.article_number,
+            quantity=row.delivered_quantity,
+            price=row.price,
+            discount=row.discount or Decimal(0),
+            is_percent=row.discount_type.upper() != "AMOUNT",
+            vat=row.vat,
+        )
+        for row in contract.invoice_rows
+        if row.article_number and row.delivered_quantity is not None and row.price is not None
+    )
+    included = bool(contract.vat_included)
+    return ReadRows(tenant, contract.document_number, rows, contract.price_list, included, read.read_at)
+
+
+def price(read: Read[models.Price]) -> SeenPrice | None:
+    """A price of a list; `None` where it tells no amount."""
+    row = read.value
+    if row.price is None:
+        return None
+    listed = ListPrice(row.price_list, row.article_number, row.from_quantity or Decimal(0), row.price)
+    return SeenPrice(listed, read.read_at, _day(row.date))
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None
+
+
 def invoice(tenant: TenantId, read: models.Invoice, read_at: datetime) -> Invoice:
     """An invoice read by itself or answered by a call (API notes 2.1)."""
     is_credit = bool(read.credit)
@@ -76,6 +116,7 @@ def invoice(tenant: TenantId, read: models.Invoice, read_at: datetime) -> Invoic
         sent=bool(read.sent),
         cancelled=bool(read.cancelled),
         nox_finans=bool(read.nox_finans),
+        vat=read.total_vat,
         contract=read.contract_reference,
         period=_period(read.invoice_period_start, read.invoice_period_end),
         credit=is_credit,

@@ -5,15 +5,20 @@ Every setting is read from the environment with the prefix `AVTALSMOTOR_`; an op
 serves a bureau that runs the product by hand.
 """
 
+import re
 from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.clock import Clock
+
+_MAIL_ADDRESS = re.compile(r"[^\s@<>,;:()\[\]\\\"\x00-\x1f\x7f-\U0010ffff]+@[A-Za-z0-9.-]+")
+"""Nothing that could begin another header, or another address, can be part of one."""
 
 
 class Settings(BaseSettings):
@@ -53,6 +58,9 @@ class Settings(BaseSettings):
     only after this, and after the token of the call has expired (design 6)."""
     reconcile_from: time = time(6, 0)
     """The time of day in Sweden from which on each company's proof is made, once a day (design 6)."""
+    preflight_from: time = time(5, 0)
+    """The time of day in Sweden from which on, within an hour, each company is read for what would fail for all its
+    contracts, once a day."""
     token_life: float = Field(default=3600.0, gt=0)
     """How long an access token of Fortnox lives at the most (API notes 7): a call that a restored ledger has lost may
     have carried one as young as that."""
@@ -63,6 +71,29 @@ class Settings(BaseSettings):
     """How long a process' event loop may stand still before its watchdog ends it, to be started anew. Longer than
     anything keeps the loop: the longest is a look-up that waits for SQLite's lock, 10 s. Shorter than a call's lease,
     and than the 30 s after which the feeder sends again what a worker sits on."""
+    notice_mail_to: str = ""
+    """Who is told by e-mail of what needs a person (docs/notices.md): addresses, with commas between. Empty: nobody."""
+    notice_mail_from: str = ""
+    """The address that those e-mails come from."""
+    notice_smtp_host: str = ""
+    notice_smtp_port: int | None = Field(default=None, gt=0, lt=65536)
+    """`None`: 587 with `starttls`, 465 with `tls`, 25 with `none`."""
+    notice_smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the mail server is spoken to. With `none` no password is sent."""
+    notice_smtp_user: str = ""
+    notice_smtp_password_file: Path | None = None
+    """The file that holds the password of that user, read for each message."""
+    notice_webhook_url: SecretStr | None = None
+    """Where a signed POST tells of what needs a person. Often a secret itself, and never shown."""
+    notice_webhook_secret_file: Path | None = None
+    """The file that holds the secret with which it is signed, read for each message."""
+    notice_language: Literal["sv", "en"] = "sv"
+    notice_gather: float = Field(default=300.0, ge=0)
+    """How long after the first new thing that needs a person others are waited for, to tell of all in one message."""
+    notice_spacing: float = Field(default=3600.0, ge=0)
+    """The shortest time between two messages of new things."""
+    notice_reminder_from: time = time(8, 0)
+    """The time of a banking day in Sweden from which on a message tells what is still open."""
     clock_shift: float = 0.0
     """Moves the product's clock, for a rehearsal against a sandbox whose clock is moved by as much."""
     log_level: str = "info"
@@ -75,7 +106,46 @@ class Settings(BaseSettings):
             raise ValueError("write the whole address, beginning with https://")
         return url
 
-    @field_validator("redis_url", "database_url", "secret_key_file", mode="before")
+    @field_validator("fortnox_ws_url")
+    @classmethod
+    def _is_a_socket(cls, url: str) -> str:
+        if urlsplit(url).scheme not in ("ws", "wss"):
+            raise ValueError("write the whole address, beginning with wss://")
+        return url
+
+    @field_validator("notice_mail_from")
+    @classmethod
+    def _is_a_mail_address(cls, typed: str) -> str:
+        if typed and not _MAIL_ADDRESS.fullmatch(typed):
+            raise ValueError("write a plain address, such as ekonomi@example.se")
+        return typed
+
+    @field_validator("notice_mail_to")
+    @classmethod
+    def _are_mail_addresses(cls, typed: str) -> str:
+        addresses = [one.strip() for one in typed.split(",") if one.strip()]
+        if not all(_MAIL_ADDRESS.fullmatch(one) for one in addresses):
+            raise ValueError("write plain addresses, such as ekonomi@example.se, with commas between")
+        return ", ".join(addresses)
+
+    @field_validator("notice_webhook_url")
+    @classmethod
+    def _is_a_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value()) if url is not None else None
+        if parts is not None and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("write the whole address, beginning with https://")
+        return url
+
+    @field_validator(
+        "redis_url",
+        "database_url",
+        "secret_key_file",
+        "notice_smtp_port",
+        "notice_smtp_password_file",
+        "notice_webhook_url",
+        "notice_webhook_secret_file",
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

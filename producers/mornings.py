@@ -62,10 +62,11 @@ class Mornings:
         if now.time() < self._opens or not wanted:
             return
         if now < datetime.combine(today, self._opens, STOCKHOLM) + WORK_FIRST:
+            # First who is listed, then whose pass has ended, then what came of it: in any other order a pass that ends
+            # between two looks is seen by neither.
+            planned = [one for one in wanted if is_listed_on(today, one) and one.id not in being_listed]
             going = await self._going(now)
-            wanted = [
-                one for one in wanted if one.id not in going and one.id not in being_listed and is_listed_on(today, one)
-            ]
+            wanted = [one for one in planned if one.id not in going and one.id not in being_listed]
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def in_turn(tenant: Tenant) -> None:

@@ -5,6 +5,7 @@ then Fortnox has the last word when the invoice is to be sent.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import structlog
@@ -29,13 +30,27 @@ AHEAD = 3
 """Days: what is due within them is looked at already, so that nothing is in the way on the day itself."""
 
 READ_AT_ONCE = 100
-"""Cards and contracts read one by one at a pass, for the soonest due; those beyond are not held on that day."""
+"""Cards and contracts read one by one at a pass, for the soonest due; the next pass reads more of them, and follows at
+once while something that is due today waits for that."""
 
 ASK_AGAIN_AFTER = timedelta(hours=1)
 """When the contract of a held billing is read again: nothing else tells that somebody entered an address there."""
 
 OVERLAP = timedelta(minutes=61)
 """Fortnox reads `lastmodified` by Sweden's wall clock, of which an hour comes twice in autumn (API notes 9.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a pass has read.
+
+    Parameters:
+      anything: whether anything was read, so that what is due is to be planned anew.
+      unread: the contracts due today whose turn to be read has not come: nothing of them is made before that.
+    """
+
+    anything: bool
+    unread: frozenset[ContractNumber] = frozenset()
 
 
 async def concerned(ledger: Ledger, tenant: TenantId) -> Sequence[Verdict]:
@@ -63,22 +78,25 @@ async def unsure(
     )
 
 
-async def learn(ledger: Ledger, fortnox: Fortnox, tenant: TenantId, about: Sequence[Verdict]) -> bool:
+async def learn(ledger: Ledger, fortnox: Fortnox, tenant: TenantId, about: Sequence[Verdict]) -> Learned:
     """Lists the customers once a day, and those changed while a billing is held; reads what only single documents tell.
 
-    Returns whether anything was read. Raises FortnoxError or NotSent where the list cannot be read now.
+    Raises FortnoxError or NotSent where the list cannot be read now.
     """
     if not about:
-        return False
+        return Learned(anything=False)
     listed_at, _ = await customers.listed(ledger, tenant)
     is_first_today = listed_at is None or listed_at.astimezone(STOCKHOLM).date() != ledger.clock.today()
     lists = is_first_today or any(_is_held(one) for one in about)
     if lists:
         await _list(ledger, fortnox, tenant, listed_at)
-    asked = (await _to_ask(ledger, tenant, about))[:READ_AT_ONCE]
-    for verdict in asked:
-        await _ask(ledger, fortnox, verdict)
-    return lists or bool(asked)
+    to_ask = await _to_ask(ledger, tenant, about)
+    answered = [await _ask(ledger, fortnox, verdict) for verdict in to_ask[:READ_AT_ONCE]]
+    # Where none could be read, the rest will not be either, and what is not known is not held against a contract.
+    waiting = to_ask[READ_AT_ONCE:] if any(answered) else ()
+    today = ledger.clock.today()
+    unread = frozenset(one.contract.number for one in waiting if one.due_on is not None and one.due_on <= today)
+    return Learned(lists or bool(answered), unread)
 
 
 async def _to_ask(ledger: Ledger, tenant: TenantId, about: Sequence[Verdict]) -> Sequence[Verdict]:
@@ -126,8 +144,8 @@ async def _list(ledger: Ledger, fortnox: Fortnox, tenant: TenantId, since: datet
     log.info("customers_listed", tenant=tenant, customers=len(listing.rows), all=since is None)
 
 
-async def _ask(ledger: Ledger, fortnox: Fortnox, verdict: Verdict) -> None:
-    """Reads the customer's card, and where that has no address, the contract's own."""
+async def _ask(ledger: Ledger, fortnox: Fortnox, verdict: Verdict) -> bool:
+    """Reads the customer's card, and where that has no address, the contract's own. `False`: they cannot be read."""
     contract = verdict.contract
     try:
         card = await fortnox.customer(contract.tenant, contract.customer_number)
@@ -139,3 +157,5 @@ async def _ask(ledger: Ledger, fortnox: Fortnox, verdict: Verdict) -> None:
             await contracts.mirror(ledger, contract.tenant, [row], complete=False)
     except errors.FortnoxError as error:
         log.info("recipient_unknown", tenant=contract.tenant, contract=contract.number, answer=str(error))
+        return False
+    return True

@@ -22,7 +22,7 @@ from common.fortnox.client import Fortnox
 from common.fortnox.governor import governor_redis
 from common.high_water import HighWater
 from common.ids import TenantId
-from common.ledger import billings, blocks, tenants
+from common.ledger import billings, blocks, mended, tenants
 from common.ledger.database import Ledger, LedgerError, open_ledger
 from common.ledger.records import Contract, Tenant
 from common.queue import outbox
@@ -40,12 +40,20 @@ from producers import recipients
 from producers.contracts import poll
 from producers.corrections import see as see_corrections
 from producers.feeder import Feeder
+from producers.hindrances import Hindrances
 from producers.midnight import Midnight
 from producers.mornings import Mornings
+from producers.notices import Notices
 from producers.pace import Turnstile, next_turn
 from producers.planner import insert_due
+from producers.preflights import Preflights
+from producers.price_events import PriceEvents
+from producers.price_feeder import PriceFeeder
+from producers.prices import BEGINS_AFTER, Prices
+from producers.recipients import Learned
 from producers.surprises import explain, unexplained
 from producers.tenancy import Tenancy
+from producers.warehouse import see_ready
 
 log = structlog.get_logger()
 
@@ -73,7 +81,16 @@ not, after twice as long."""
 
 SWEEP_EVERY = 1.0
 PROVE_EVERY = 10.0
-"""Seconds between two looks whether a company's proof of the day is to be made."""
+"""Seconds between two looks whether a company's proof of the day, or its pre-flight, is to be made."""
+
+FEED_PRICES_EVERY = 0.5
+"""Seconds between two rounds of what is to be set in contracts."""
+
+FOLLOW_PRICES_EVERY = 1.0
+"""Seconds between two looks whether a company's prices are to be read."""
+
+TELL_EVERY = 5.0
+"""Seconds between two looks whether a notice is to be made or sent."""
 
 LEAVES_WITHIN = 5.0
 """Seconds that a producer which is told to stop has for giving its companies back."""
@@ -104,8 +121,17 @@ class Producer:
         self._redis = client
         self._fortnox = fortnox
         self._mornings = Mornings(ledger, fortnox, settings.reconcile_from)
+        self._preflights = Preflights(ledger, fortnox, settings.preflight_from)
+        self._hindrances = Hindrances(ledger)
+        self._notices = Notices(ledger, settings)
         self._high_water = high_water
         self._tenancy = Tenancy(ledger, settings.producer_lease)
+        self._prices = Prices(ledger, fortnox, settings.poll_interval, self._tenancy.holds)
+        self._price_feeder = PriceFeeder(ledger, client, fortnox.governor, self._tenancy)
+        self._price_noticed = asyncio.Event()
+        self._price_events = PriceEvents(
+            settings, ledger, fortnox, self._prices, self._tenancy.name, self._price_noticed.set
+        )
         self._feeder = Feeder(ledger, client, fortnox.governor, self._tenancy, settings.fresh_seconds)
         self._next_poll: dict[TenantId, float] = {}
         self._list_all = False
@@ -130,6 +156,8 @@ class Producer:
         """
         log.info("producer_started", producer=self._tenancy.name)
         self._stopping = False
+        # A pass that was cancelled before its first step has taken nothing back.
+        self._polling.clear()
         try:
             await self._work()
         finally:
@@ -143,6 +171,12 @@ class Producer:
             tasks.create_task(self._feed())
             tasks.create_task(self._sweep())
             tasks.create_task(self._prove_mornings())
+            tasks.create_task(self._make_preflights())
+            tasks.create_task(self._follow_prices())
+            if self._notices.are_wanted:
+                tasks.create_task(self._tell())
+            tasks.create_task(self._feed_prices())
+            tasks.create_task(self._price_events.listen())
             try:
                 await asyncio.Event().wait()
             finally:
@@ -151,8 +185,9 @@ class Producer:
                 self._stopping = True
 
     def poll_now(self) -> None:
-        """Lists every tenant's contracts as soon as may be, whatever the interval."""
+        """Lists every tenant's contracts, and reads its prices, as soon as may be, whatever the interval."""
         self._next_poll.clear()
+        self._prices.poll_now()
         self._list_all = True
 
     async def _renew(self) -> None:
@@ -257,13 +292,15 @@ class Producer:
                 rows = await self._list(tenant)
                 if not self._tenancy.holds(tenant.id):
                     return
-                await self._follow_up(tenant, rows)
+                goes_on_at_once = await self._follow_up(tenant, rows)
             self._failures.pop(tenant.id, None)
             self._list_in_turn(tenant.id, after=self._ledger.clock.now())
             listing = self._midnight.until_listing(tenant.id)
             if listing is not None:
                 # The turn for midnight was told while this pass went on, or was about to: it still comes.
                 self._list_again(tenant.id, boottime() + listing)
+            if goes_on_at_once:
+                self._list_again(tenant.id, boottime())
             self._wake.set()
         except (errors.FortnoxError, errors.NotSent, *AWAY) as error:
             log.warning("poll_failed", tenant=tenant.id, error=str(error))
@@ -290,16 +327,20 @@ class Producer:
         self._listed_at[tenant.id] = started
         return rows
 
-    async def _follow_up(self, tenant: Tenant, rows: Sequence[Contract]) -> None:
+    async def _follow_up(self, tenant: Tenant, rows: Sequence[Contract]) -> bool:
+        """What comes of a listing. Returns whether the next is to follow at once, for what was too much for one."""
         await self._clear_read_blocks(tenant.id)
         await explain(self._ledger, tenant.id, rows)
         if await billings.outrun(self._ledger, tenant.id):
             await outbox.enqueue(self._redis, [SeekEvidence(tenant=tenant.id)])
+        await mended.pass_over(self._ledger, tenant.id, BY)
+        await see_ready(self._ledger, self._fortnox, tenant.id, BY)
         # One after the other: a customer without an address is asked about at every pass, as long as he has none.
-        has_learned = await self._plan(tenant.id)
-        if await see_corrections(self._ledger, self._fortnox, tenant.id) or has_learned:
-            await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY)
+        learned = await self._plan(tenant.id)
+        if await see_corrections(self._ledger, self._fortnox, tenant.id) or learned.anything:
+            await insert_due(self._ledger, tenant.id, self._ledger.clock.today(), BY, but_for=learned.unread)
         await self._midnight.plan(self._fortnox, tenant.id)
+        return bool(learned.unread)
 
     async def _insert_due(self, tenant: TenantId) -> Sequence[Verdict]:
         """Inserts what is due by the mirror, but for what is still to be read: returns what that is about."""
@@ -310,15 +351,15 @@ class Producer:
         self._wake.set()
         return about
 
-    async def _plan(self, tenant: TenantId) -> bool:
-        """Inserts what is due, but for what is still to be read; and reads that. Returns whether anything was read."""
+    async def _plan(self, tenant: TenantId) -> Learned:
+        """Inserts what is due, but for what is still to be read; and reads that."""
         about = await self._insert_due(tenant)
         try:
             return await recipients.learn(self._ledger, self._fortnox, tenant, about)
         except (errors.FortnoxError, errors.NotSent) as error:
             # What is not known is not held against a contract.
             log.warning("recipients_not_read", tenant=tenant, error=str(error))
-            return True
+            return Learned(anything=True)
 
     def _list_again(self, tenant: TenantId, at: float) -> None:
         """Lists the tenant's contracts then, or before if that is planned."""
@@ -386,6 +427,9 @@ class Producer:
                 for billing in await billings.expired(self._ledger):
                     if self._tenancy.holds(billing.tenant) and await billings.take_over(self._ledger, billing.id):
                         log.warning("lease_expired", tenant=billing.tenant, billing=billing.id, step=billing.step.value)
+                for tenant, holding in (await self._hindrances.changed(self._tenancy.held)).items():
+                    await self._insert_due(tenant)
+                    self._hindrances.planned(tenant, holding)
             except AWAY as error:
                 log.warning("sweeping_waits", error=str(error))
             await asyncio.sleep(SWEEP_EVERY)
@@ -398,6 +442,50 @@ class Producer:
             except* AWAY as group:
                 log.warning("proving_waits", error=str(group.exceptions[0]))
             await asyncio.sleep(PROVE_EVERY)
+
+    async def _make_preflights(self) -> None:
+        """Once a day every company's pre-flight, and what it lets go is planned at once."""
+        while not self._stopping:
+            try:
+                if not self._midnight.is_near:
+                    for tenant in await self._preflights.make(await self._ours(), self._polling):
+                        await self._insert_due(tenant)
+            except* AWAY as group:
+                log.warning("preflights_wait", error=str(group.exceptions[0]))
+            await asyncio.sleep(PROVE_EVERY)
+
+    async def _follow_prices(self) -> None:
+        """Learns of changed prices, where nothing else is to be done."""
+        await asyncio.sleep(BEGINS_AFTER)
+        while not self._stopping:
+            try:
+                if not self._midnight.is_near:
+                    await self._prices.follow(await self._ours())
+            except* AWAY as group:
+                log.warning("prices_wait", error=str(group.exceptions[0]))
+            await asyncio.sleep(FOLLOW_PRICES_EVERY)
+
+    async def _tell(self) -> None:
+        """Tells people of what needs them. Whatever goes wrong with that hinders nothing else."""
+        while not self._stopping:
+            try:
+                if not self._midnight.is_near:
+                    await self._notices.pass_over()
+            except AWAY as error:
+                log.warning("notices_wait", error=str(error))
+            except Exception:
+                log.exception("notices_wait")
+            await asyncio.sleep(TELL_EVERY)
+
+    async def _feed_prices(self) -> None:
+        """What is to be set in contracts, but for the seconds around midnight."""
+        while not self._stopping:
+            try:
+                if not self._midnight.is_near:
+                    await self._price_feeder.admit()
+            except AWAY as error:
+                log.warning("price_feeding_waits", error=str(error))
+            await self._rest(self._price_noticed, FEED_PRICES_EVERY)
 
 
 def _first(group: ExceptionGroup[LedgerError]) -> LedgerError:

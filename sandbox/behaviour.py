@@ -109,6 +109,7 @@ class Behaviour(BaseModel):
     )
     finance_final_status: str = Field("OPEN", description="Status of a hand-over once it is ripe.")
     finance_delay: float = Field(60.0, ge=0, description="Virtual seconds from hand-over until it is ripe.")
+    date_ahead: float = Field(0.0, description="Seconds by which the answers' header Date is ahead of real time.")
     latency: float = Field(
         0.0,
         ge=0,
@@ -128,6 +129,32 @@ class Behaviour(BaseModel):
     consent_from: Literal["approval", "code"] = Field(
         "approval", description="A consent counts from the person's approval, or from when its code is traded."
     )
+    article_follows_price: Literal["never", "sales_price", "always"] = Field(
+        "sales_price",
+        description="A changed price is announced as a change of its article, and moves the article's lastmodified: "
+        "never, only where it is the article's SalesPrice, or always (API notes 4.3).",
+    )
+    unknown_row: Literal["refused", "new"] = Field(
+        "refused", description="A row that comes with a RowId that the document does not have (any more)."
+    )
+    created_announced: bool = Field(True, description="createinvoice is announced as invoice-created-v1.")
+    resume: Literal["at", "after"] = Field(
+        "at", description="A topic that is added with an offset begins with the event that has it, or with the next."
+    )
+    one_invalid_token: Literal["none_added", "others_added"] = Field(
+        "none_added", description="What becomes of the other tokens of an add-tenants-v1 with an invalid one."
+    )
+    expired_token: Literal["silent", "closes", "goes_on"] = Field(
+        "silent",
+        description="When a tenant's access token expires: its events are not told any more, the connection is closed, "
+        "or nothing happens.",
+    )
+    event_delay: float = Field(0.0, ge=0, description="Real seconds from a change until it is announced.")
+    event_duplicates: float = Field(
+        0.0, ge=0, le=0.4, description="How likely an event is followed by the last one to three of its topic again."
+    )
+    stream_answer_delay: float = Field(0.0, ge=0, description="Real seconds before a command's answer.")
+    answers_pings: bool = Field(True, description="A ping on the websocket is answered.")
     placeholder_codes: dict[str, int] = Field(
         default_factory=lambda: dict(PLACEHOLDER_CODES), description="Codes that are not known of the real Fortnox."
     )

@@ -51,5 +51,5 @@ def book(world: World, company: Company, invoice: Invoice, by: By) -> Voucher:
     if original is not None:
         original.balance += invoice.total
         invoice.balance -= invoice.total
-    world.record(invoice, "bookkeep", by, f"voucher {voucher.series}{voucher.number}")
+    world.record(company, invoice, "bookkeep", by, f"voucher {voucher.series}{voucher.number}")
     return voucher

@@ -13,6 +13,7 @@ from typing import Literal
 
 from sandbox.behaviour import Behaviour
 from sandbox.clock import Clock
+from sandbox.topics import Topics, invoice_event
 
 ALL_SCOPES = frozenset(
     {
@@ -384,8 +385,12 @@ class Company:
     scopes: set[str] = field(default_factory=lambda: set(ALL_SCOPES))
     """What any client may have; a new consent sets it to what the clients then have."""
     licences: set[str] = field(default_factory=lambda: set(ALL_LICENCES))
+    integration_licence: bool = True
+    """False: every call is refused with 2001103 (Api-licens saknas)."""
     locked_until: date | None = None
     financial_years: list[FinancialYear] = field(default_factory=list)
+    may_send: bool = True
+    """False: served under an agency's licence alone, which may make, edit and book, and not send (API notes 2.5)."""
     finance_service: Literal["SERVICE_FULL", "SERVICE_LIGHT"] | None = "SERVICE_FULL"
     """None: Fakturatjänster is not activated."""
     warehouse: bool = False
@@ -468,15 +473,26 @@ class World:
     companies: dict[int, Company] = field(default_factory=dict)
     story: object | None = None
     """What the seeding wrote down as expected; only sandbox.story writes it and only sandbox.summary reads it."""
+    topics: Topics = field(init=False)
+    """What is announced of it."""
+
+    def __post_init__(self) -> None:
+        self.topics = Topics(self.clock)
 
     def add_company(self, company: Company) -> Company:
         self.companies[company.tenant] = company
         return company
 
-    def record(self, document: Contract | Invoice, action: str, by: By, detail: str = "") -> None:
-        """Write down that something was done to a document now; it counts as modified."""
+    def record(self, company: Company, document: Contract | Invoice, action: str, by: By, detail: str = "") -> None:
+        """Write down that something was done to a document now; it counts as modified, and an invoice is announced."""
         document.modified_at = self.clock.now()
         document.deeds.append(Deed(document.modified_at, action, by, detail))
+        if isinstance(document, Invoice) and self._tells_of(document, action):
+            self.topics.announce("invoices", invoice_event(action), company.tenant, str(document.number))
+
+    def _tells_of(self, invoice: Invoice, action: str) -> bool:
+        from_contract = action == "create" and invoice.contract_reference and not invoice.credit
+        return not from_contract or self.behaviour.created_announced
 
     def __iter__(self) -> Iterator[Company]:
         return iter(self.companies.values())

@@ -129,12 +129,12 @@ def create(call: Call) -> Answer:
         contract_date=call.world.clock.today(),
         email=EmailInformation(to=customer.invoice_address),
     )
-    new_rows = rows.merged([], given.pop("rows"), company, given["price_list"], vat_free=customer.vat_free)
+    new_rows = rows.merged([], given.pop("rows"), call, given["price_list"], vat_free=customer.vat_free)
     _change(contract, given, new_rows)
     if not contract.continuous:
         contract.invoices_remaining = contract.length // max(contract.interval, 1)
     company.add_contract(contract)
-    call.world.record(contract, "create", call.by)
+    call.world.record(call.company, contract, "create", call.by)
     return replace(_single(contract, call), status=201)
 
 
@@ -150,10 +150,10 @@ def update(call: Call) -> Answer:
     new_rows = contract.rows
     if "rows" in given:
         price_list = given.get("price_list", contract.price_list)
-        new_rows = rows.merged(contract.rows, given.pop("rows"), company, price_list, vat_free=customer.vat_free)
+        new_rows = rows.merged(contract.rows, given.pop("rows"), call, price_list, vat_free=customer.vat_free)
     _change(contract, given, new_rows)
     company.number_rows(contract.rows)
-    call.world.record(contract, "update", call.by)
+    call.world.record(call.company, contract, "update", call.by)
     return _single(contract, call)
 
 
@@ -177,14 +177,14 @@ def increase_invoice_count(call: Call) -> Answer:
         invoicing.advance(call.world, contract)
     else:
         contract.invoices_remaining += 1
-    call.world.record(contract, "increaseinvoicecount", call.by)
+    call.world.record(call.company, contract, "increaseinvoicecount", call.by)
     return _single(contract, call)
 
 
 def finish(call: Call) -> Answer:
     contract = find(call.world, call.company, call.path["DocumentNumber"])
     contract.finished = True
-    call.world.record(contract, "finish", call.by)
+    call.world.record(call.company, contract, "finish", call.by)
     return _single(contract, call)
 
 

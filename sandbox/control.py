@@ -20,6 +20,7 @@ from sandbox.faults import Rule, path_pattern
 from sandbox.gateway import Gateway
 from sandbox.journal import Entry
 from sandbox.refusals import Refusal
+from sandbox.stream import Drop, Stream
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -68,8 +69,9 @@ class Client(BaseModel):
 class Control:
     """The control endpoints of one world."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, stream: Stream) -> None:
         self._gateway = gateway
+        self._stream = stream
         self._world: World = gateway.world
 
     def add_to(self, app: web.Application) -> None:
@@ -96,6 +98,9 @@ class Control:
             ("POST", "companies/{tenant}/revoke", self.revoke),
             ("PUT", "clients/{client}", self.register_client),
             ("GET", "outbox", self.outbox),
+            ("GET", "stream", self.stream),
+            ("POST", "stream/drops", self.drop_connections),
+            ("DELETE", "stream/drops", self.forget_drops),
         ):
             add(method, f"/_sandbox/{path}", _guarded(handler))
         add("*", "/_sandbox/{path:.*}", _unknown)
@@ -254,6 +259,18 @@ class Control:
             for delivery in company.outbox
         ]
         return _json({"outbox": sent})
+
+    async def stream(self, _: web.Request) -> web.Response:
+        """The websocket's connections, how many there have been, and how many events are kept."""
+        return _json(self._stream.as_json())
+
+    async def drop_connections(self, request: web.Request) -> web.Response:
+        await self._stream.drop(Drop.model_validate(await request.json()))
+        return await self.stream(request)
+
+    async def forget_drops(self, _: web.Request) -> web.Response:
+        self._stream.forget_drops()
+        return web.Response(status=204)
 
     def _company(self, tenant: str) -> Company:
         company = self._world.companies.get(int(tenant))

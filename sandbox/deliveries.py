@@ -15,7 +15,8 @@ def email(world: World, company: Company, invoice: Invoice, by: By) -> None:
     """To the address in the invoice's EmailInformation.
 
     Raises:
-      Refusal: `Bankuppgifter saknas`, no recipient, or cancelled (placeholder codes).
+      Refusal: `Bankuppgifter saknas`, no recipient, or cancelled (placeholder codes); 2001101 without the company's
+        own licence.
     """
     _check(world, company, invoice)
     if not invoice.email.to.strip():
@@ -49,6 +50,8 @@ def mark_printed(
 
 
 def _check(world: World, company: Company, invoice: Invoice) -> None:
+    if not company.may_send:
+        raise refusals.no_licence()
     if invoice.cancelled:
         raise refusals.placeholder(world.behaviour, "invoice_cancelled", "Fakturan är makulerad.")
     if company.bankgiro is None:
@@ -58,4 +61,4 @@ def _check(world: World, company: Company, invoice: Invoice) -> None:
 def _send(world: World, company: Company, invoice: Invoice, kind: Kind, to: str, subject: str, by: By) -> None:
     invoice.sent = True
     company.outbox.append(Delivery(world.clock.now(), kind, invoice.number, to, subject, by))
-    world.record(invoice, kind, by, to)
+    world.record(company, invoice, kind, by, to)

@@ -81,7 +81,7 @@ def hand_over(world: World, company: Company, invoice: Invoice, send_method: str
     company.hand_overs[invoice.number] = made
     company.unripe.append(made)
     invoice.nox_finans = True
-    world.record(invoice, "handover", by, service)
+    world.record(company, invoice, "handover", by, service)
     return made
 
 
@@ -195,7 +195,7 @@ def _refused(world: World, message: str) -> Refusal:
 
 
 def _recorded(call: Call, made: HandOver, invoice: Invoice, action: str) -> Answer:
-    call.world.record(invoice, action, call.by)
+    call.world.record(call.company, invoice, action, call.by)
     return _shaped(made, invoice)
 
 

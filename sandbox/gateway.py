@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from random import Random
 from urllib.parse import unquote
 
@@ -56,6 +57,8 @@ class Gateway:
         entry.status = response.status
         entry.uid = response.headers.get("X-Uid")
         await self._travel()
+        if self.world.behaviour.date_ahead:
+            response.headers["Date"] = formatdate(time.time() + self.world.behaviour.date_ahead, usegmt=True)
         try:
             await response.prepare(request)
             await response.write_eof()
@@ -167,9 +170,11 @@ class Gateway:
         """Scope, licence, and an Accept that can be met (API notes 5.3, 7.1)."""
         if endpoint.scope not in company.scopes or endpoint.scope not in grant.scopes:
             raise refusals.forbidden(2000663, "Har inte behörighet för scope")
+        if not company.integration_licence:
+            raise refusals.forbidden(2001103, "Api-licens saknas.")
         needed = LICENCES.get(endpoint.scope)
         if needed is not None and not needed & company.licences:
-            raise refusals.forbidden(2001101, "Det finns ingen aktiv licens för önskat scope")
+            raise refusals.no_licence()
         if endpoint.contract_feature and CONTRACT_LICENCE not in company.licences:
             behaviour = self.world.behaviour
             raise Refusal(behaviour.feature_status, behaviour.code("feature_missing"), "Feature inte tillgänglig")

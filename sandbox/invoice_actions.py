@@ -51,8 +51,7 @@ def external_print(call: Call) -> Answer:
 
 def warehouse_ready(call: Call) -> Answer:
     invoice = invoices.find(call.world, call.company, call.path["DocumentNumber"])
-    invoice.warehouse_ready = True
-    call.world.record(invoice, "warehouseready", call.by)
+    invoicing.mark_ready(call.world, call.company, invoice, call.by)
     return invoices.shaped(invoice, call)
 
 

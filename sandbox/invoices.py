@@ -192,7 +192,7 @@ def create(call: Call) -> Answer:
     if given.get("number") in company.invoices:
         raise refusals.placeholder(call.world.behaviour, "already_exists", "Fakturanumret används redan.")
     price_list = given.get("price_list", customer.price_list)
-    made = rows.merged([], given.pop("rows", []), company, price_list, vat_free=customer.vat_free)
+    made = rows.merged([], given.pop("rows", []), call, price_list, vat_free=customer.vat_free)
     number = given.pop("number", None)
     invoice = invoicing.by_hand(call.world, company, customer, made, call.by, number)
     _change(invoice, given)
@@ -219,12 +219,12 @@ def update(call: Call) -> Answer:
     given.pop("number", None)
     if "rows" in given:
         price_list = given.get("price_list", invoice.price_list)
-        new_rows = rows.merged(invoice.rows, given.pop("rows"), company, price_list, vat_free=customer.vat_free)
+        new_rows = rows.merged(invoice.rows, given.pop("rows"), call, price_list, vat_free=customer.vat_free)
         invoice.rows = new_rows
     company.number_rows(invoice.rows)
     _change(invoice, given)
     totals.settle(invoice, company)
-    call.world.record(invoice, "update", call.by)
+    call.world.record(call.company, invoice, "update", call.by)
     return shaped(invoice, call)
 
 

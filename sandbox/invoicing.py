@@ -34,7 +34,7 @@ def from_contract(world: World, company: Company, contract: Contract, invoice_da
     _enter(world, company, invoice, "create")
     contract.last_invoice_date = invoice_date
     advance(world, contract)
-    world.record(contract, "createinvoice", by, f"invoice {invoice.number}")
+    world.record(company, contract, "createinvoice", by, f"invoice {invoice.number}")
     return invoice
 
 
@@ -118,7 +118,7 @@ def credit(world: World, company: Company, invoice: Invoice, by: By) -> Invoice:
     )
     _enter(world, company, made, "create")
     invoice.credit_reference = made.number
-    world.record(invoice, "credit", by, f"invoice {made.number}")
+    world.record(company, invoice, "credit", by, f"invoice {made.number}")
     return made
 
 
@@ -130,7 +130,13 @@ def cancel(world: World, company: Company, invoice: Invoice, by: By) -> None:
         raise refusals.placeholder(world.behaviour, "booked_update", "Fakturan är bokförd och kan inte ändras.")
     invoice.cancelled = True
     invoice.balance -= invoice.balance
-    world.record(invoice, "cancel", by)
+    world.record(company, invoice, "cancel", by)
+
+
+def mark_ready(world: World, company: Company, invoice: Invoice, by: By) -> None:
+    """Klarmarkera."""
+    invoice.warehouse_ready = True
+    world.record(company, invoice, "warehouseready", by)
 
 
 def due_date(invoice_date: date, terms_of_payment: str) -> date:
@@ -197,4 +203,4 @@ def _enter(world: World, company: Company, invoice: Invoice, action: str) -> Non
     invoice.ocr = totals.ocr(invoice.number)
     totals.settle(invoice, company)
     company.invoices[invoice.number] = invoice
-    world.record(invoice, action, invoice.created_by)
+    world.record(company, invoice, action, invoice.created_by)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from sandbox import pricing
 from sandbox.books import (
     Article,
     Company,
@@ -123,7 +124,9 @@ def make_rows(company: Company, documents: Sequence[Mapping[str, Any]], price_li
 
 
 def _fill_registers(world: World, company: Company, document: Mapping[str, Any]) -> None:
+    """What a company that stands gets is announced; what one has from the beginning is not."""
     now = world.clock.now()
+    stands = company.tenant in world.companies
     for item in document.get("financial_years", ()):
         company.financial_years.append(
             FinancialYear(**{"id": len(company.financial_years) + 1, **read(FinancialYear, item)})
@@ -134,16 +137,26 @@ def _fill_registers(world: World, company: Company, document: Mapping[str, Any])
     for item in document.get("customers", ()):
         values = {"modified_at": now, **read(Customer, item)}
         number = values.setdefault("number", str(len(company.customers) + 1))
+        if stands:
+            known = number in company.customers
+            kind = "customer-updated-v2" if known else "customer-created-v1"
+            world.topics.announce("customers", kind, company.tenant, number)
         company.customers[number] = _merged(Customer, company.customers.get(number), {"name": f"Kund {number}"}, values)
     for item in document.get("articles", ()):
         price = item.get("price")
         values = {"modified_at": now, **read(Article, {key: value for key, value in item.items() if key != "price"})}
         number = values.setdefault("number", str(len(company.articles) + 1))
+        if stands:
+            known = number in company.articles
+            kind = "article-updated-v1" if known else "article-created-v1"
+            world.topics.announce("articles", kind, company.tenant, number)
         company.articles[number] = _merged(Article, company.articles.get(number), {"description": number}, values)
         if price is not None:
             company.add_price(Price("A", number, Decimal(str(price)), modified_at=now))
     for item in document.get("prices", ()):
-        company.add_price(Price(**{"price_list": "A", "modified_at": now, **read(Price, item)}))
+        added = company.add_price(Price(**{"price_list": "A", "modified_at": now, **read(Price, item)}))
+        if stands and "modified_at" not in item:
+            pricing.changed(world, company, added)
     for item in document.get("templates", ()):
         values = read(ContractTemplate, {key: value for key, value in item.items() if key != "rows"})
         values.setdefault("number", len(company.templates) + 1)

@@ -1,12 +1,16 @@
 """What a person may do in Fortnox' own pages while the product is at work: the API's effects, marked as a person's.
 
-For tests of the click in between: an invoice made by hand, a period set back, something cancelled or credited.
+For tests of the click in between: an invoice made by hand, a period set back, a price changed, a contract edited,
+something cancelled or credited.
 """
 
+import json
+from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox import (
     bookkeeping,
@@ -18,8 +22,10 @@ from sandbox import (
     invoices,
     invoicing,
     making,
+    pricing,
     refusals,
 )
+from sandbox.api import Call, Handler
 from sandbox.books import By, Company, World
 
 
@@ -34,6 +40,8 @@ class Deed(BaseModel):
         "activate",
         "deactivate",
         "finish",
+        "edit_contract",
+        "set_price",
         "write_invoice",
         "bookkeep",
         "cancel",
@@ -41,6 +49,7 @@ class Deed(BaseModel):
         "email",
         "print",
         "hand_over",
+        "mark_ready",
     ]
     contract: int = 0
     invoice: int = 0
@@ -49,6 +58,13 @@ class Deed(BaseModel):
     period_end: date | None = None
     customer: str = ""
     rows: list[dict[str, Any]] = []
+    price_list: str = "A"
+    article: str = ""
+    from_quantity: Decimal = Decimal(0)
+    price: Decimal = Decimal(0)
+    fields: dict[str, Any] = Field(
+        {}, description="Of edit_contract: what changes, as the body of the API's PUT has it."
+    )
 
 
 def do(world: World, company: Company, deed: Deed) -> dict[str, Any]:
@@ -64,9 +80,30 @@ def do(world: World, company: Company, deed: Deed) -> dict[str, Any]:
         rows = making.make_rows(company, deed.rows, customer.price_list)
         written = invoicing.by_hand(world, company, customer, rows, By.PERSON)
         return {"Invoice": invoice_shapes.single(written, company, world.behaviour)}
+    if deed.action == "set_price":
+        return _set_price(world, company, deed)
+    if deed.action == "edit_contract":
+        return _ask(contracts.update, world, company, {"DocumentNumber": str(deed.contract)}, {"Contract": deed.fields})
     if deed.action in {"create_invoice", "set_period", "activate", "deactivate", "finish"}:
         return _do_to_contract(world, company, deed)
     return _do_to_invoice(world, company, deed)
+
+
+def _set_price(world: World, company: Company, deed: Deed) -> dict[str, Any]:
+    """A step that there is gets the price; one that there is not is made."""
+    path = {"PriceList": deed.price_list, "ArticleNumber": deed.article, "FromQuantity": str(deed.from_quantity)}
+    body = {**path, "FromQuantity": deed.from_quantity, "Price": deed.price}
+    known = (deed.price_list, deed.article, deed.from_quantity) in company.prices
+    act = pricing.update_price if known else pricing.create_price
+    return _ask(act, world, company, path, {"Price": body})
+
+
+def _ask(
+    act: Handler, world: World, company: Company, path: Mapping[str, str], body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the API would do, done by a person."""
+    content = json.dumps(body, default=str).encode()
+    return act(Call(world, company, path, {}, content, "application/json", By.PERSON)).document or {}
 
 
 def _do_to_contract(world: World, company: Company, deed: Deed) -> dict[str, Any]:
@@ -83,7 +120,7 @@ def _do_to_contract(world: World, company: Company, deed: Deed) -> dict[str, Any
             contract.active = False
         case "finish":
             contract.finished = True
-    world.record(contract, deed.action, By.PERSON)
+    world.record(company, contract, deed.action, By.PERSON)
     return {"Contract": contract_shapes.single(contract, company, world.behaviour)}
 
 
@@ -102,4 +139,6 @@ def _do_to_invoice(world: World, company: Company, deed: Deed) -> dict[str, Any]
             deliveries.mark_printed(world, company, invoice, "print", By.PERSON)
         case "hand_over":
             finance.hand_over(world, company, invoice, "EMAIL", "LEDGERBASE", By.PERSON)
+        case "mark_ready":
+            invoicing.mark_ready(world, company, invoice, By.PERSON)
     return {"Invoice": invoice_shapes.single(invoice, company, world.behaviour)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox import listing, payload, refusals
 from sandbox.api import Answer, Call, Router
-from sandbox.books import Price, PriceList
+from sandbox.books import Company, Price, PriceList, World
 from sandbox.listing import Test
 from sandbox.wire import API, number
 
@@ -19,12 +19,20 @@ _PRICE_FIELDS: payload.Fields = {
     "Price": ("price", payload.money),
     "PriceList": ("price_list", payload.text()),
 }
+_PRICE_LIST_FIELDS: payload.Fields = {
+    "Code": ("code", payload.text(100)),
+    "Comments": ("comments", payload.text()),
+    "Description": ("description", payload.text(50)),
+    "PreSelected": ("preselected", payload.yes_no),
+}
 _PRICE_READ_ONLY = frozenset({"@url", "Date"})
 
 
 def add_to(router: Router) -> None:
     router.add("GET", "pricelists", "price", list_price_lists)
+    router.add("POST", "pricelists", "price", create_price_list)
     router.add("GET", "pricelists/{Code}", "price", get_price_list)
+    router.add("PUT", "pricelists/{Code}", "price", update_price_list)
     router.add("GET", "prices", "price", list_prices)
     router.add("POST", "prices", "price", create_price)
     router.add("GET", "prices/sublist/{PriceList}/{ArticleNumber}", "price", list_steps)
@@ -42,9 +50,30 @@ def list_price_lists(call: Call) -> Answer:
 
 
 def get_price_list(call: Call) -> Answer:
-    price_list = call.company.price_lists.get(call.path["Code"])
-    if price_list is None:
-        raise refusals.missing("prislistan", 2000431)
+    return Answer({"PriceList": _price_list(_find_price_list(call))})
+
+
+def create_price_list(call: Call) -> Answer:
+    """Needs a code and a description; it is empty, and no article has a price in it yet.
+
+    Raises:
+      Refusal: 2001392 something is missing; a list that exists.
+    """
+    given = payload.fields(payload.wrapped(call, "PriceList"), _PRICE_LIST_FIELDS, _PRICE_READ_ONLY)
+    if not given.get("code") or not given.get("description"):
+        raise refusals.bad_body()
+    if given["code"] in call.company.price_lists:
+        raise refusals.placeholder(call.world.behaviour, "already_exists", "Prislistan finns redan.")
+    made = call.company.price_lists[given["code"]] = PriceList(given["code"], given["description"])
+    _change_price_list(call.company, made, given)
+    return Answer({"PriceList": _price_list(made)}, 201)
+
+
+def update_price_list(call: Call) -> Answer:
+    """Its code stays. There is one default list: who is made it takes the place of the other."""
+    given = payload.fields(payload.wrapped(call, "PriceList"), _PRICE_LIST_FIELDS, _PRICE_READ_ONLY)
+    price_list = _find_price_list(call)
+    _change_price_list(call.company, price_list, given)
     return Answer({"PriceList": _price_list(price_list)})
 
 
@@ -80,7 +109,9 @@ def create_price(call: Call) -> Answer:
     price = Price(**{"price": Decimal(0), **given}, modified_at=call.world.clock.now())
     if (price.price_list, price.article_number, price.from_quantity) in call.company.prices:
         raise refusals.placeholder(call.world.behaviour, "already_exists", "Priset finns redan.")
-    return Answer({"Price": _single(call.company.add_price(price))}, 201)
+    call.company.add_price(price)
+    changed(call.world, call.company, price)
+    return Answer({"Price": _single(price)}, 201)
 
 
 def update_price(call: Call) -> Answer:
@@ -89,14 +120,46 @@ def update_price(call: Call) -> Answer:
     price = _find(call)
     price.price = given.get("price", price.price)
     price.percent = given.get("percent", price.percent)
-    price.modified_at = call.world.clock.now()
+    changed(call.world, call.company, price)
     return Answer({"Price": _single(price)})
 
 
 def delete_price(call: Call) -> Answer:
     price = _find(call)
     del call.company.prices[price.price_list, price.article_number, price.from_quantity]
+    changed(call.world, call.company, price)
     return Answer(None, 204)
+
+
+def changed(world: World, company: Company, price: Price) -> None:
+    """The price counts as changed now, and its article too where the switch says so (API notes 4.3)."""
+    price.modified_at = world.clock.now()
+    article = company.articles.get(price.article_number)
+    follows = world.behaviour.article_follows_price
+    shown = price.price_list == default_list(company) and price.from_quantity == 0
+    if article is not None and (follows == "always" or (follows == "sales_price" and shown)):
+        article.modified_at = price.modified_at
+        world.topics.announce("articles", "article-updated-v1", company.tenant, article.number)
+
+
+def default_list(company: Company) -> str:
+    """The code of the price list that an article's SalesPrice comes from."""
+    return next((code for code, price_list in company.price_lists.items() if price_list.preselected), "A")
+
+
+def _find_price_list(call: Call) -> PriceList:
+    price_list = call.company.price_lists.get(call.path["Code"])
+    if price_list is None:
+        raise refusals.missing("prislistan", 2000431)
+    return price_list
+
+
+def _change_price_list(company: Company, price_list: PriceList, given: dict[str, Any]) -> None:
+    price_list.description = given.get("description", price_list.description)
+    price_list.comments = given.get("comments", price_list.comments)
+    if given.get("preselected"):
+        for other in company.price_lists.values():
+            other.preselected = other is price_list
 
 
 def _find(call: Call) -> Price:

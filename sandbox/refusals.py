@@ -30,6 +30,10 @@ def forbidden(code: int, message: str) -> Refusal:
     return Refusal(403, code, message)
 
 
+def no_licence() -> Refusal:
+    return forbidden(2001101, "Det finns ingen aktiv licens för önskat scope")
+
+
 def bad_parameter() -> Refusal:
     return invalid(2000588, "Ogiltig parameter i anropet.")
 

@@ -1,16 +1,17 @@
-"""/3/customers and /3/articles: the registers, read only in the sandbox (API notes 4.1).
+"""/3/customers, read only in the sandbox, and /3/articles (API notes 4.1).
 
-An article's SalesPrice is a string in the list and a number in the single answer, as recorded. Prices are in
-sandbox.pricing.
+An article's SalesPrice is a string in the list and a number in the single answer, as recorded. It is read only: prices
+are changed in sandbox.pricing.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from sandbox import listing, refusals
+from sandbox import listing, payload, pricing, refusals
 from sandbox.api import Answer, Call, Router
-from sandbox.books import Article, Company, Customer
+from sandbox.books import Article, Company, Customer, Price
 from sandbox.listing import Test
 from sandbox.wire import API, number, text_number
 
@@ -34,13 +35,28 @@ _ARTICLE_SUBSTRINGS: Mapping[str, Callable[[Article], str]] = {
     "manufacturerarticlenumber": lambda article: "",
     "webshop": lambda article: "",
 }
+_ARTICLE_FIELDS: payload.Fields = {
+    "Active": ("active", payload.yes_no),
+    "ArticleNumber": ("number", payload.text(50)),
+    "Description": ("description", payload.text(200)),
+    "Housework": ("housework", payload.yes_no),
+    "Note": ("note", payload.text(10000)),
+    "SalesAccount": ("sales_account", payload.whole),
+    "Type": ("type", payload.one_of("STOCK", "SERVICE")),
+    "Unit": ("unit", payload.text()),
+    "VAT": ("vat", payload.money),
+}
+"""What the books keep of an article."""
 
 
 def add_to(router: Router) -> None:
     router.add("GET", "customers", "customer", list_customers)
     router.add("GET", "customers/{CustomerNumber}", "customer", get_customer)
     router.add("GET", "articles", "article", list_articles)
+    router.add("POST", "articles", "article", create_article)
     router.add("GET", "articles/{ArticleNumber}", "article", get_article)
+    router.add("PUT", "articles/{ArticleNumber}", "article", update_article)
+    router.add("DELETE", "articles/{ArticleNumber}", "article", delete_article)
 
 
 def list_customers(call: Call) -> Answer:
@@ -91,10 +107,64 @@ def list_articles(call: Call) -> Answer:
 
 
 def get_article(call: Call) -> Answer:
+    return Answer({"Article": _article(_find_article(call), call.company)})
+
+
+def create_article(call: Call) -> Answer:
+    """Needs a description; takes the next free number where none is given.
+
+    It gets a base price row, from quantity 0, in the default price list (API notes 4.2). Assumed: of nothing.
+
+    Raises:
+      Refusal: 2001392 no description; an article that exists.
+    """
+    company = call.company
+    given = _given_article(call)
+    if not given.get("description"):
+        raise refusals.bad_body()
+    number = given.pop("number", "") or next(str(n) for n in itertools.count(1) if str(n) not in company.articles)
+    if number in company.articles:
+        raise refusals.placeholder(call.world.behaviour, "already_exists", f"Artikelnumret {number} används redan.")
+    now = call.world.clock.now()
+    article = company.add_article(Article(number=number, **given, modified_at=now))
+    company.add_price(Price(pricing.default_list(company), number, Decimal(0), modified_at=now))
+    call.world.topics.announce("articles", "article-created-v1", company.tenant, number)
+    return Answer({"Article": _article(article, company)}, 201)
+
+
+def update_article(call: Call) -> Answer:
+    """Partial; its number stays, and SalesPrice is passed over."""
+    article = _find_article(call)
+    given = _given_article(call)
+    given.pop("number", None)
+    for attribute, value in given.items():
+        setattr(article, attribute, value)
+    article.modified_at = call.world.clock.now()
+    call.world.topics.announce("articles", "article-updated-v1", call.company.tenant, article.number)
+    return Answer({"Article": _article(article, call.company)})
+
+
+def delete_article(call: Call) -> Answer:
+    """With its prices. Assumed: also one that rows of contracts have; they keep what they are."""
+    company = call.company
+    article = _find_article(call)
+    del company.articles[article.number]
+    company.prices = {key: price for key, price in company.prices.items() if price.article_number != article.number}
+    call.world.topics.announce("articles", "article-deleted-v1", company.tenant, article.number)
+    return Answer(None, 204)
+
+
+def _find_article(call: Call) -> Article:
     article = call.company.articles.get(call.path["ArticleNumber"])
     if article is None:
         raise refusals.no_article()
-    return Answer({"Article": _article(article, call.company)})
+    return article
+
+
+def _given_article(call: Call) -> dict[str, Any]:
+    body = payload.wrapped(call, "Article")
+    known = call.company.articles.get(call.path.get("ArticleNumber", "")) or Article("", "")
+    return payload.fields(body, _ARTICLE_FIELDS, frozenset(_article(known, call.company)))
 
 
 def _active(query: Mapping[str, str]) -> bool | None:
@@ -110,8 +180,7 @@ def _natural(text: str) -> tuple[int, str]:
 
 def _sales_price(article: Article, company: Company) -> Decimal | None:
     """The price in the default price list; None where it has none (API notes 4.1)."""
-    code = next((code for code, price_list in company.price_lists.items() if price_list.preselected), "A")
-    price = company.prices.get((code, article.number, Decimal(0)))
+    price = company.prices.get((pricing.default_list(company), article.number, Decimal(0)))
     return price.price if price else None
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox import payload, refusals, totals
+from sandbox.api import Call
 from sandbox.books import Article, Company, Row
 from sandbox.wire import number, round_cents, text_number
 
@@ -82,11 +83,12 @@ def _shape(row: Row, *, vat_included: bool) -> dict[str, Any]:
     }
 
 
-def merged(kept: list[Row], given: Any, company: Company, price_list: str, *, vat_free: bool) -> list[Row]:
+def merged(kept: list[Row], given: Any, call: Call, price_list: str, *, vat_free: bool) -> list[Row]:
     """The rows after an update (or a creation, when none are kept).
 
     Without any RowId rows are matched by position; with at least one, a row that has a RowId changes that row, a row
     without is new, and rows not mentioned are removed (API notes 2.4). The result has not been numbered anew yet.
+    Assumed: a RowId that the document does not have is refused, or by switch makes a new row.
 
     Raises:
       Refusal: 2001392 not a list of objects; 2000729 an unknown RowId; 2001302 an unknown article; wrong fields.
@@ -103,9 +105,9 @@ def merged(kept: list[Row], given: Any, company: Company, price_list: str, *, va
             row = kept[position]
         elif "row_id" in change:
             row = by_id.get(change["row_id"])
-            if row is None:
+            if row is None and call.world.behaviour.unknown_row == "refused":
                 raise refusals.invalid(2000729, "A valid identifier was not provided.")
-        result.append(_changed(row, change, company, price_list, vat_free=vat_free))
+        result.append(_changed(row, change, call.company, price_list, vat_free=vat_free))
     return result
 
 

@@ -22,9 +22,11 @@ from sandbox.books import World
 from sandbox.clock import Clock
 from sandbox.control import Control
 from sandbox.gateway import Gateway
+from sandbox.stream import PATH, Stream
 
 _LARGEST_BODY = 8 * 1024 * 1024
 GATEWAY = web.AppKey("gateway", Gateway)
+STREAM = web.AppKey("stream", Stream)
 
 
 @dataclass(slots=True, frozen=True)
@@ -34,20 +36,24 @@ class Running:
     url: str
     world: World
     gateway: Gateway
+    stream: Stream
     _runner: web.AppRunner
 
     async def stop(self) -> None:
         """Stop answering; whoever hangs in a fault is let go."""
         self.gateway.closing.set()
+        await self.stream.close()
         await self._runner.cleanup()
 
 
 def build_app(world: World) -> web.Application:
-    """The API, the token endpoint and the control API of one world."""
+    """The API, the token endpoint, the websocket and the control API of one world."""
     app = web.Application(client_max_size=_LARGEST_BODY)
     gateway = Gateway(world, endpoints.router())
     app[GATEWAY] = gateway
-    Control(gateway).add_to(app)
+    stream = app[STREAM] = Stream(world, gateway.tokens, gateway.faults)
+    Control(gateway, stream).add_to(app)
+    app.router.add_route("GET", PATH, stream.serve)
     app.router.add_route("*", "/{path:.*}", gateway.serve)
     return app
 
@@ -63,7 +69,7 @@ async def start(world: World, host: str = "127.0.0.1", port: int = 0) -> Running
         await runner.cleanup()
         raise
     bound = runner.addresses[0][1]
-    return Running(f"http://{host}:{bound}", world, app[GATEWAY], runner)
+    return Running(f"http://{host}:{bound}", world, app[GATEWAY], app[STREAM], runner)
 
 
 def run(

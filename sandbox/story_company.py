@@ -462,7 +462,7 @@ class _Author:
     def _trouble_for(self, wishes: Wishes) -> Reason | None:
         """The company's trouble, where it stands in the way of what this contract wishes."""
         trouble = self._part.trouble
-        if trouble in (Reason.BOOKS_LOCKED, Reason.CASH_METHOD) and not wishes.bookkeep:
+        if trouble is Reason.CASH_METHOD and not wishes.bookkeep:
             return None
         if trouble is Reason.NO_BANK_DETAILS and wishes.deliver != "email":
             return None

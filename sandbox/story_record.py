@@ -49,8 +49,7 @@ SENTENCES: Final[dict[Reason, str]] = {
     "is made.",
     Reason.NO_PERIOD: "The contract has no period: it cannot be due, and no invoice is made.",
     Reason.NO_ROWS: "The contract has no rows: Fortnox refuses to make an invoice of it.",
-    Reason.BOOKS_LOCKED: "The company's books are locked past the invoice date and bookkeeping is wished: no invoice "
-    "is made.",
+    Reason.BOOKS_LOCKED: "The company's books are locked past the invoice date: no invoice is made.",
     Reason.NO_LICENCE: "The company has no licence for contracts: nothing can be read or made.",
     Reason.INACTIVE: "The contract is inactive.",
     Reason.FINISHED: "The contract is finished.",

@@ -130,6 +130,12 @@ class Cluster:
         """Whether the server has been started and has not ended."""
         return self._server is not None and self._server.poll() is None
 
+    @property
+    def process(self) -> int:
+        """The running server's process id."""
+        assert self._server is not None, "the server is not running"
+        return self._server.pid
+
     async def start(self) -> None:
         """Starts the server, and returns when it takes connections."""
         settings = {

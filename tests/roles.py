@@ -41,6 +41,7 @@ def environment(sandbox: Sandbox, database_url: str, redis_url: str, tmp_path: P
         RATE_WINDOW="0.1",
         # The morning's proof lists the contracts, too.
         RECONCILE_FROM="23:59:59",
+        PREFLIGHT_FROM="23:59:59",
     )
 
 

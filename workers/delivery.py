@@ -12,10 +12,10 @@ from common.fortnox import errors, models
 from common.fortnox.answers import Reply
 from common.fortnox.requests import Permit
 from common.ids import BillingId
-from common.ledger import billings
+from common.ledger import billings, preflights
 from common.ledger.outcomes import Delivered, Hold, Outcome, Park, Seek
 from common.ledger.records import Billing, Invoice
-from common.rules.reasons import Reason
+from common.rules.reasons import Reason, is_not_activated
 from common.rules.states import Delivery, Step
 from common.rules.ways import Way, asks_the_card, no_way, way_of
 from workers.freshness import fresh_card, fresh_invoice, read_invoice
@@ -172,7 +172,13 @@ class HandOver:
         return Seek({"status": reply.value.status})
 
     async def refused(self, runtime: Runtime, billing: Billing, refusal: errors.Rejected) -> Outcome:
-        return await sent_after_all(runtime, billing, refusal)
+        outcome = await sent_after_all(runtime, billing, refusal)
+        if not (isinstance(outcome, Park) and outcome.reason is Reason.REFUSED and is_not_activated(refusal.message)):
+            return outcome
+        # A stop is of the whole step: what goes by other ways must not stand still for it.
+        if (await preflights.wants(runtime.ledger, billing.tenant)).sends:
+            return outcome
+        return Park(Reason.FINANCE_INACTIVE, outcome.detail)
 
 
 def is_open(handed_over: models.FinanceInvoice) -> bool:

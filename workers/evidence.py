@@ -65,17 +65,20 @@ async def only_one(runtime: Runtime, tenant: TenantId) -> AsyncIterator[bool]:
     if not await runtime.slots.set(key, mine, nx=True, px=int(HELD_FOR * 1000)):
         yield False
         return
-    renewing = asyncio.create_task(_renew(runtime, key))
+    done = asyncio.Event()
+    renewing = asyncio.create_task(_renew(runtime, key, done))
     try:
         yield True
     finally:
+        done.set()
         renewing.cancel()
         if await runtime.slots.get(key) == mine.encode():
             await runtime.slots.delete(key)
 
 
-async def _renew(runtime: Runtime, key: str) -> None:
-    while True:
+async def _renew(runtime: Runtime, key: str, done: asyncio.Event) -> None:
+    # Not by its cancellation alone: Redis' client loses one that comes as a send ends.
+    while not done.is_set():
         await asyncio.sleep(HELD_FOR / 3)
         with contextlib.suppress(RedisError):
             await runtime.slots.pexpire(key, int(HELD_FOR * 1000))

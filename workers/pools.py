@@ -18,7 +18,7 @@ from dramatiq.asyncio import get_event_loop_thread
 
 from common.ledger.database import LedgerError
 from common.queue.broker import DoorbellBroker, GivenBack, make_broker, start_worker
-from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence
+from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence, SetPrices
 from common.settings import Settings
 from common.stopping import Stop
 from common.watchdog import Watchdog
@@ -27,6 +27,7 @@ from workers.delivery import deliver
 from workers.evidence import seek_evidence
 from workers.in_hand import LetGo
 from workers.invoicing import create_invoice
+from workers.pricing import set_prices
 from workers.runtime import Runtime, RuntimeOnce
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ M = TypeVar("M", bound=Message)
 STOP_MARGIN = 5.0
 """Seconds beyond the longest call in which a worker that is told to stop has stopped."""
 
-THREADS: Mapping[str, int] = {"invoicing": 32, "bookkeeping": 32, "delivery": 32, "evidence": 16}
+THREADS: Mapping[str, int] = {"invoicing": 32, "bookkeeping": 32, "delivery": 32, "evidence": 16, "pricing": 8}
 """How many messages a process of the pool works at a time; a thread only waits for the event loop (engine notes
 1.3)."""
 
@@ -57,6 +58,10 @@ async def _seek_evidence(runtime: Runtime, message: SeekEvidence) -> None:
     await seek_evidence(runtime, message.tenant)
 
 
+async def _set_prices(runtime: Runtime, message: SetPrices) -> None:
+    await set_prices(runtime, message.tenant, message.contract)
+
+
 GiveUp = Callable[[LedgerError], None]
 """What is done when the ledger turns out to be one that must not be worked with."""
 
@@ -67,6 +72,7 @@ def declare(broker: DoorbellBroker, runtime: RuntimeOnce, give_up: GiveUp) -> No
     _declare(broker, runtime, give_up, Bookkeep, _bookkeep)
     _declare(broker, runtime, give_up, Deliver, _deliver)
     _declare(broker, runtime, give_up, SeekEvidence, _seek_evidence)
+    _declare(broker, runtime, give_up, SetPrices, _set_prices)
 
 
 def _declare(

@@ -12,9 +12,12 @@ from avtalsmotor.cli.commands import (
     contracts,
     ledger,
     looking,
+    notices,
     policy,
+    prices,
     reconcile,
     roles,
+    runs,
     secrets,
     stops,
     templates,
@@ -36,7 +39,7 @@ For real, with AVTALSMOTOR_FORTNOX_CLIENT_ID and AVTALSMOTOR_FORTNOX_CLIENT_SECR
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Begin": ("demo", "up"),
     "Choose": ("tenants", "policy", "templates", "contracts"),
-    "Look": ("plan", "status", "billings", "reconcile", "audit"),
+    "Look": ("plan", "status", "runs", "doctor", "billings", "prices", "reconcile", "notices", "audit"),
     "Stop everything": ("pause", "resume"),
     "Run one part": ("produce", "work", "sandbox", "ledger", "secrets"),
 }
@@ -91,8 +94,11 @@ app.add_typer(tenants.app, name="tenants")
 app.add_typer(policy.app, name="policy")
 app.add_typer(templates.app, name="templates")
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(runs.app, name="runs")
 app.add_typer(billings.app, name="billings")
+app.add_typer(prices.app, name="prices")
 app.add_typer(reconcile.app, name="reconcile")
+app.add_typer(notices.app, name="notices")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(secrets.app, name="secrets")

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 
-def _day(typed: str) -> date:
+def day(typed: str) -> date:
+    """A day as it is typed."""
     try:
         return date.fromisoformat(typed)
     except ValueError:
@@ -18,13 +19,13 @@ ByTenant = Annotated[int | None, typer.Option("--tenant", metavar="TENANT", help
 ByContract = Annotated[int | None, typer.Option("--contract", metavar="CONTRACT", help="Of this contract only.")]
 OnDay = Annotated[
     date | None,
-    typer.Option("--date", metavar="YYYY-MM-DD", parser=_day, help="As of that day in Sweden, instead of today."),
+    typer.Option("--date", metavar="YYYY-MM-DD", parser=day, help="As of that day in Sweden, instead of today."),
 ]
 FromDay = Annotated[
-    date | None, typer.Option("--from", metavar="YYYY-MM-DD", parser=_day, help="From that day in Sweden on.")
+    date | None, typer.Option("--from", metavar="YYYY-MM-DD", parser=day, help="From that day in Sweden on.")
 ]
 ToDay = Annotated[
-    date | None, typer.Option("--to", metavar="YYYY-MM-DD", parser=_day, help="Until the end of that day in Sweden.")
+    date | None, typer.Option("--to", metavar="YYYY-MM-DD", parser=day, help="Until the end of that day in Sweden.")
 ]
 Tenant = Annotated[
     int, typer.Argument(metavar="TENANT", help="The company's number in Fortnox (tenantId, DatabaseNumber).")

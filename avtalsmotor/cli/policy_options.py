@@ -164,6 +164,35 @@ OPTIONS: tuple[PolicyOption, ...] = (
         "--allow-tax-reduction/--hold-tax-reduction",
         "Book and send invoices with ROT, RUT or green deduction, or hold them.",
     ),
+    _one_of(
+        "prices",
+        "--prices",
+        "When an article's price changes: nothing; a worksheet of the contracts to follow it; or they follow.",
+        "off",
+        "propose",
+        "apply",
+    ),
+    _one_of(
+        "price_rows",
+        "--price-rows",
+        "Rows that had the list's price, so that no negotiated one is touched; or all.",
+        "following",
+        "all",
+    ),
+    _one_of(
+        "price_from",
+        "--price-from",
+        "A new price holds for periods that begin on its day or later, or for the one invoiced next.",
+        "next_period",
+        "at_once",
+    ),
+    PolicyOption(
+        "price_rise_percent",
+        "--price-rise-percent",
+        "A row that rises by more than this is proposed, never applied [10].",
+        wants="a whole number of per cent, 0 or more",
+        metavar="N",
+    ),
 )
 
 _UNSET = inspect.Parameter(

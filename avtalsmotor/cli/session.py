@@ -78,7 +78,7 @@ def log_as(settings: Settings, role: str) -> None:
         raise Failure(str(error)) from None
 
 
-def _log_quietly(settings: Settings) -> None:
+def log_quietly(settings: Settings) -> None:
     """Logs of a short command: errors only, unless the environment asks for more."""
     said = "log_level" in settings.model_fields_set
     log_as(settings if said else settings.model_copy(update={"log_level": "error"}), "command")
@@ -88,7 +88,7 @@ def _log_quietly(settings: Settings) -> None:
 async def open_session() -> AsyncIterator[tuple[Settings, Ledger]]:
     """The settings and the ledger. Raises Failure or LedgerError."""
     settings = read_settings()
-    _log_quietly(settings)
+    log_quietly(settings)
     ledger = await open_ledger(settings.ledger_url, settings.data_dir, settings.clock, migrate=settings.ledger_is_file)
     try:
         yield settings, ledger
@@ -160,6 +160,21 @@ def missing_credentials(settings: Settings) -> list[str]:
         "AVTALSMOTOR_FORTNOX_CLIENT_SECRET": settings.fortnox_client_secret.get_secret_value(),
     }
     return [name for name, value in given.items() if not value]
+
+
+def refuse_without_credentials(settings: Settings, what: str, otherwise: str = "") -> None:
+    """Raises Failure when the integration's own credentials are not set.
+
+    Parameters:
+      what: what cannot be done therefore, as the beginning of a sentence.
+      otherwise: what else can be done, as the end of one.
+    """
+    absent = missing_credentials(settings)
+    if absent:
+        raise Failure(
+            f"{what}: {' and '.join(absent)} not set. Set them to what Fortnox' developer portal shows for your"
+            f" integration{otherwise}."
+        )
 
 
 def data_directory(settings: Settings) -> Path:

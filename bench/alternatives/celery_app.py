@@ -19,7 +19,8 @@ TASK_TYPES = 4
 app = Celery("invoicing", broker=os.environ["BENCH_BROKER"])
 app.conf.update(
     task_ignore_result=True,
-    worker_prefetch_multiplier=1,
+    # What waits for its rate limit counts against what a worker may fetch: with a bound, all behind it stands still.
+    worker_prefetch_multiplier=0,
     broker_connection_retry_on_startup=True,
     worker_hijack_root_logger=False,
 )

@@ -1,35 +1,26 @@
 """Access tokens, by client credentials or by refresh token: one per tenant, shared by all processes, renewed in time.
 
-A token lies in Redis sealed under a key that only the client secret gives, and in this process' memory, never in a log
-or an error. Losing Redis costs one fetch per tenant; nothing here makes a request to the API itself.
+What is shared lies in Redis (`shared_tokens`), a refresh token in the ledger (`Consents`); nothing of either is ever in
+a log or an error. Nothing here makes a request to the API itself.
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import json
-import os
 import random
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
 import structlog
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from redis.asyncio import Redis
 
 from common.clock import Clock, boottime
-from common.fortnox.errors import TokenRefused, TokenUnreachable
-from common.fortnox.governor import redis_says
+from common.fortnox.errors import GovernorUnreachable, TokenRefused, TokenUnreachable
+from common.fortnox.shared_tokens import SharedTokens
+from common.fortnox.token import Granted, Token
 from common.ids import TenantId
 
 log = structlog.get_logger()
@@ -40,6 +31,8 @@ LOCK_LIFE = 10.0
 """Seconds after which the lock of a process that died while fetching is anybody's: longer than a fetch can last."""
 PATIENCE = 25.0
 """Seconds for which a token is waited for while others fetch it: two lost locks and one's own fetch."""
+LEFT_WITHIN = 1.0
+"""Seconds that Redis has for taking a new refresh token before it is committed without that."""
 USUAL_LIFE = 3600.0
 """Seconds that a token lives when the answer does not say (API notes 7)."""
 
@@ -47,70 +40,7 @@ NOT_KNOWN_YET = TenantId(0)
 """In place of a tenant whose consent is just being given."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
-_NONCE = 12
 _TRANSIENT = frozenset({"server_error", "temporarily_unavailable"})
-
-# The two keys of a tenant, in the governor's database, hash-tagged like the governor's:
-#   fortnox:{<client id>}:<tenant>:token  string  "<fingerprint>.<sealed token>", expires with the token
-#   fortnox:{<client id>}:<tenant>:fetch  string  the lock: who is fetching; expires after LOCK_LIFE
-
-_DROP = """
--- Deletes the shared token, but only while it is the one that is to go: a newer one stays.
-local value = redis.call('GET', KEYS[1])
-if value and string.sub(value, 1, string.len(ARGV[1])) == ARGV[1] then
-  return redis.call('DEL', KEYS[1])
-end
-return 0
-"""
-
-_UNLOCK = """
--- Gives the lock back, but only one's own: after LOCK_LIFE it may be somebody else's.
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  return redis.call('DEL', KEYS[1])
-end
-return 0
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token of one tenant.
-
-    Parameters:
-      value: the bearer token; a secret, and left out of `repr`.
-      expires_at: the latest instant at which Fortnox accepts it, by the product's clock.
-      life: seconds it lived from its fetch on.
-    """
-
-    value: str = field(repr=False)
-    expires_at: datetime
-    life: float
-
-    def left(self, now: datetime) -> float:
-        """Seconds of life left."""
-        return (self.expires_at - now).total_seconds()
-
-    def fresh(self, now: datetime, call_timeout: float) -> bool:
-        """Whether it need not be renewed yet.
-
-        It is renewed in its last tenth, or its last minute, or when it could run out during a call, whichever comes
-        first; a token too short-lived for that, in its second half.
-        """
-        margin = max(self.life / 10, 60.0, call_timeout)
-        return self.left(now) > min(margin, self.life / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """What the token server gives.
-
-    Parameters:
-      refresh_token: good for one renewal; a secret, and left out of `repr`. `None` with client credentials.
-    """
-
-    token: Token
-    refresh_token: str | None = field(repr=False)
-    scopes: frozenset[str]
 
 
 class Renewal(Protocol):
@@ -133,7 +63,9 @@ class Consents(Protocol[Turn]):
 
     async def take_turn(self, tenant: TenantId) -> Turn | None: ...
 
-    async def keep(self, renewal: Turn, refresh_token: str) -> None: ...
+    async def seal(self, renewal: Turn, refresh_token: str) -> str: ...
+
+    async def keep(self, renewal: Turn, sealed: str) -> None: ...
 
     async def give_up(self, renewal: Turn, *, unanswered: bool) -> None: ...
 
@@ -164,17 +96,13 @@ class Tokens:
         consents: Consents[Any] | None = None,
     ) -> None:
         self._session = session
-        self._redis = redis
+        self._shared = SharedTokens(redis, client_id, client_secret, clock)
         self._url = f"{auth_url}/token"
         self._client = client_id
         self._secret = client_secret
         self._call_timeout = call_timeout
         self._clock = clock
         self._consents = consents
-        self._seal = AESGCM(_derived(client_secret, b"seal"))
-        self._fingerprint_key = _derived(client_secret, b"fingerprint")
-        self._drop = redis.register_script(_DROP)
-        self._unlock = redis.register_script(_UNLOCK)
         self._held: dict[TenantId, Token] = {}
         self._renewals: dict[TenantId, asyncio.Task[Token]] = {}
         self._refreshing: set[asyncio.Task[Token]] = set()
@@ -201,13 +129,16 @@ class Tokens:
             log.warning("token_renewal_failed", tenant=tenant, seconds_left=round(held.left(self._clock.now())))
             return held
 
+    def fresh_for(self, token: Token) -> float:
+        """Seconds for which `token` gives the same one again, whatever else may happen; none left: 0 or less."""
+        return token.fresh_for(self._clock.now(), self._call_timeout)
+
     async def invalidate(self, tenant: TenantId, token: Token) -> None:
         """Drop a token that the API did not accept, here and for all processes; one that is newer stays."""
         held = self._held.get(tenant)
         if held is not None and held.value == token.value:
             del self._held[tenant]
-        dropped = await redis_says(self._drop([self._key(tenant, "token")], [self._fingerprint(token.value)]))
-        log.info("token_dropped", tenant=tenant, shared=bool(dropped))
+        log.info("token_dropped", tenant=tenant, shared=await self._shared.drop(tenant, token))
 
     async def close(self) -> None:
         """End the fetches under way; those that use up a refresh token are waited for, to the commit of the next."""
@@ -222,19 +153,19 @@ class Tokens:
             task.exception()  # Seen, for the case that all who waited for it were cancelled.
 
     def _fresh(self, token: Token) -> bool:
-        return token.fresh(self._clock.now(), self._call_timeout)
+        return self.fresh_for(token) > 0
 
     async def _renew(self, tenant: TenantId) -> Token:
         """The shared token if it is fresh, else a new one, fetched by whichever process gets the lock."""
-        lock, mine = self._key(tenant, "fetch"), secrets.token_hex(16)
+        mine = secrets.token_hex(16)
         give_up = boottime() + PATIENCE
         pause = 0.02
         while True:
-            shared = await self._shared(tenant)
+            shared = await self._shared.get(tenant)
             if shared is not None and self._fresh(shared):
                 self._held[tenant] = shared
                 return shared
-            if await redis_says(self._redis.set(lock, mine, nx=True, px=round(LOCK_LIFE * 1000))):
+            if await self._shared.lock(tenant, mine, LOCK_LIFE):
                 break
             if boottime() > give_up:
                 raise TokenUnreachable(tenant, "other processes have been fetching one for too long")
@@ -242,12 +173,12 @@ class Tokens:
             pause = min(pause * 1.5, 0.25)
         try:
             # Whoever held the lock until now may have left a token between our look and our lock.
-            token = await self._shared(tenant)
+            token = await self._shared.get(tenant)
             if token is None or not self._fresh(token):
                 token = await self._fetch(tenant)
-                await self._share(tenant, token)
+                await self._shared.put(tenant, token)
         finally:
-            await redis_says(self._unlock([lock], [mine]))
+            await self._shared.unlock(tenant, mine)
         self._held[tenant] = token
         return token
 
@@ -272,13 +203,23 @@ class Tokens:
                 raise TokenUnreachable(tenant, "other processes have been renewing it for too long")
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))
             pause = min(pause * 1.5, 0.5)
-            shared = await self._shared(tenant)
+            shared = await self._shared.get(tenant)
             if shared is not None and self._fresh(shared):
                 return shared
             await consents.is_refreshed(tenant)
 
     async def _renewed_by(self, tenant: TenantId, consents: Consents[Turn], renewal: Turn) -> Token | None:
         """`None`: the refresh token had been used, and there is a newer one."""
+        try:
+            left = await self._shared.successor(tenant, renewal.refresh_token)
+        except GovernorUnreachable:
+            await consents.give_up(renewal, unanswered=False)
+            raise
+        if left is not None:
+            # Whoever renewed it has died before the commit.
+            log.warning("refresh_token_found", tenant=tenant)
+            await consents.keep(renewal, left)
+            return None
         if boottime() + FETCH_TIMEOUT > renewal.held_until:
             # This process stood still: the turn may be somebody else's before an answer is here.
             await consents.give_up(renewal, unanswered=False)
@@ -299,8 +240,18 @@ class Tokens:
         if granted.refresh_token is None:
             await consents.give_up(renewal, unanswered=True)
             raise TokenUnreachable(tenant, f"an answer without a refresh token from {self._url}")
-        await consents.keep(renewal, granted.refresh_token)
+        sealed = await consents.seal(renewal, granted.refresh_token)
+        await self._leave(tenant, renewal.refresh_token, sealed)
+        await consents.keep(renewal, sealed)
         return granted.token
+
+    async def _leave(self, tenant: TenantId, used: str, sealed: str) -> None:
+        """A commit may wait for others, or for the database to come back; Redis takes a fraction of a millisecond."""
+        try:
+            async with asyncio.timeout(LEFT_WITHIN):
+                await self._shared.leave_successor(tenant, used, sealed)
+        except (GovernorUnreachable, TimeoutError) as error:
+            log.warning("refresh_token_not_left", tenant=tenant, error=type(error).__name__)
 
     async def by_client_credentials(self, tenant: TenantId) -> Granted:
         """What a service account gets, which a person has consented to once. It is not kept here.
@@ -320,7 +271,7 @@ class Tokens:
     async def adopt(self, tenant: TenantId, token: Token) -> None:
         """Keeps and shares a token that was had otherwise. Raises: `GovernorUnreachable`."""
         self._held[tenant] = token
-        await self._share(tenant, token)
+        await self._shared.put(tenant, token)
 
     async def _ask(self, tenant: TenantId, form: Mapping[str, str], headers: Mapping[str, str] = _NONE) -> Granted:
         if not (self._client and self._secret):
@@ -373,54 +324,6 @@ class Tokens:
             refresh_token if isinstance(refresh_token, str) and refresh_token else None,
             frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
         )
-
-    async def _share(self, tenant: TenantId, token: Token) -> None:
-        life = round(token.left(self._clock.now()) * 1000)
-        if life <= 0:
-            return
-        content = json.dumps([token.value, token.expires_at.isoformat(), token.life]).encode()
-        nonce = os.urandom(_NONCE)
-        sealed = base64.b64encode(nonce + self._seal.encrypt(nonce, content, str(tenant).encode())).decode()
-        value = f"{self._fingerprint(token.value)}.{sealed}"
-        await redis_says(self._redis.set(self._key(tenant, "token"), value, px=life))
-
-    async def _shared(self, tenant: TenantId) -> Token | None:
-        """The token in Redis; `None` also for one sealed under another secret, or for another tenant."""
-        stored = await redis_says(self._redis.get(self._key(tenant, "token")))
-        if stored is None:
-            return None
-        text = stored.decode() if isinstance(stored, bytes) else stored
-        try:
-            sealed = base64.b64decode(text.partition(".")[2])
-            content = self._seal.decrypt(sealed[:_NONCE], sealed[_NONCE:], str(tenant).encode())
-            value, expires_at, life = json.loads(content)
-            return Token(value, datetime.fromisoformat(expires_at), life)
-        except (InvalidTag, binascii.Error, ValueError):
-            log.warning("token_unsealable", tenant=tenant)
-            return None
-
-    def _fingerprint(self, value: str) -> str:
-        return hmac.new(self._fingerprint_key, value.encode(), hashlib.sha256).hexdigest()
-
-    def _key(self, tenant: TenantId, what: str) -> str:
-        return f"fortnox:{{{self._client}}}:{tenant}:{what}"
-
-
-def tenant_of(token: Token) -> TenantId | None:
-    """The tenant that a token is for, as it says itself (API notes 7). Its signature cannot be checked: believe it only
-    when the token has just come from Fortnox. `None`: it does not say."""
-    try:
-        payload = token.value.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return TenantId(int(claims["tenantId"]))
-    except (IndexError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _derived(secret: str, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"avtalsmotor access token " + purpose).derive(
-        secret.encode()
-    )
 
 
 def _json_object(content: bytes) -> dict[str, Any]:

@@ -4,8 +4,9 @@ How a request is made is in `requests`, how a list is read in `listings`; an eff
 waited for, and nothing here repeats it.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -32,8 +33,11 @@ from common.fortnox.models import (
     InvoiceItem,
     LockedPeriod,
     Price,
+    PriceList,
+    Row,
 )
 from common.fortnox.requests import Permit, Requests
+from common.fortnox.rows import sent_back
 from common.ids import ContractNumber, InvoiceNumber, TenantId
 from common.settings import Settings
 
@@ -158,28 +162,46 @@ class Fortnox:
             )
         return [row.value for row in listing.rows]
 
+    async def may_list(self, tenant: TenantId, listed: listings.Endpoint[Any]) -> None:
+        """Asks for the first row of a list, to know whether it may be read. Raises what it is refused with."""
+        await self._requests.read(tenant, listed.path, {"limit": "1"})
+
     async def customers(self, tenant: TenantId, *, modified_since: datetime | None = None) -> Listing[Customer]:
         """The tenant's customers, as lists show them: without the e-mail address for invoices.
 
         Parameters:
           modified_since: only those changed since then, to the second of Sweden's wall clock (API notes 9.3).
         """
-        params: dict[str, str] = {}
-        if modified_since is not None:
-            params["lastmodified"] = f"{modified_since.astimezone(STOCKHOLM):%Y-%m-%d %H:%M:%S}"
-        return await self._listings.whole(tenant, listings.CUSTOMERS, params)
+        return await self._listings.whole(tenant, listings.CUSTOMERS, _since(modified_since))
 
     async def customer(self, tenant: TenantId, number: str) -> Read[Customer]:
         """One customer, with its address for invoices and its ways of delivery."""
         return await self._document(tenant, f"/3/customers/{quote(number, safe='')}", "Customer", Customer)
 
-    async def articles(self, tenant: TenantId) -> Listing[Article]:
-        """The tenant's articles."""
-        return await self._listings.whole(tenant, listings.ARTICLES)
+    async def articles(self, tenant: TenantId, *, modified_since: datetime | None = None) -> Listing[Article]:
+        """The tenant's articles.
 
-    async def prices(self, tenant: TenantId) -> Listing[Price]:
-        """All prices of all price lists of the tenant."""
-        return await self._listings.whole(tenant, listings.PRICES)
+        Parameters:
+          modified_since: only those changed since then. A changed price need not count as a change (API notes 4.3).
+        """
+        return await self._listings.whole(tenant, listings.ARTICLES, _since(modified_since))
+
+    async def price_lists(self, tenant: TenantId) -> Listing[PriceList]:
+        """The tenant's price lists; scope `price`."""
+        return await self._listings.whole(tenant, listings.PRICE_LISTS)
+
+    async def prices(self, tenant: TenantId, *, modified_since: datetime | None = None) -> Listing[Price]:
+        """The prices of all price lists of the tenant, one for each article and quantity.
+
+        Parameters:
+          modified_since: only those changed since then. Overlap by 10 s at least: a change may be seen late (API notes
+            4.2, 9.3). A price that was deleted is in no list.
+        """
+        return await self._listings.whole(tenant, listings.PRICES, _since(modified_since))
+
+    async def sublist(self, tenant: TenantId, price_list: str, article: str) -> Listing[Price]:
+        """The prices of one article in one price list, one for each quantity from which on it holds."""
+        return await self._listings.whole(tenant, listings.steps_of(price_list, article))
 
     # Effects ----------------------------------------------------------------------------------------------------------
 
@@ -245,6 +267,25 @@ class Fortnox:
         answer = await self._requests.send(permit, "PUT", f"/3/contracts/{contract}", body={"Contract": period})
         return answer.reply("Contract", Contract)
 
+    async def put_contract_rows(self, permit: Permit, number: ContractNumber, rows: Sequence[Row]) -> Reply[Contract]:
+        """Give the contract these rows; the rest of it stays (API notes 1.5).
+
+        Parameters:
+          rows: all of its rows as they were just read, with what is to be changed: one that is missing is removed. The
+            answer has new RowIds.
+
+        Raises: `ValueError`, before anything is sent, for rows that would add or remove some (`rows.sent_back`).
+        """
+        body = {"Contract": {"InvoiceRows": sent_back(rows)}}
+        answer = await self._requests.send(permit, "PUT", f"/3/contracts/{number}", body=body)
+        return answer.reply("Contract", Contract)
+
+    async def put_invoice_rows(self, permit: Permit, number: InvoiceNumber, rows: Sequence[Row]) -> Reply[Invoice]:
+        """Give an unbooked invoice these rows; as `put_contract_rows` (API notes 2.4)."""
+        body = {"Invoice": {"InvoiceRows": sent_back(rows)}}
+        answer = await self._requests.send(permit, "PUT", f"/3/invoices/{number}", body=body)
+        return answer.reply("Invoice", Invoice)
+
     async def hand_over(
         self, permit: Permit, number: InvoiceNumber, *, send_method: str, service: str = "LEDGERBASE"
     ) -> Reply[FinanceInvoice]:
@@ -260,3 +301,17 @@ class Fortnox:
     async def _document(self, tenant: TenantId, path: str, envelope: str, model: type[Document]) -> Read[Document]:
         answer = await self._requests.read(tenant, path)
         return Read(answer.document(envelope, model), answer.started_at)
+
+
+def _since(instant: datetime | None) -> Mapping[str, str]:
+    """`lastmodified`, to the second of Sweden's wall clock (API notes 9.3).
+
+    In the hour that comes twice when summer time ends, the clock cannot say which of the two is meant: then it is asked
+    from before that hour on, so that what is told twice is not missed once.
+    """
+    if instant is None:
+        return {}
+    local = instant.astimezone(STOCKHOLM)
+    if local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset():
+        local = local.replace(minute=0, second=0) - timedelta(seconds=1)
+    return {"lastmodified": f"{local:%Y-%m-%d %H:%M:%S}"}

@@ -6,9 +6,10 @@ list that may lack one never calls itself complete.
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -23,6 +24,7 @@ from common.fortnox.models import (
     FinancialYear,
     InvoiceItem,
     Price,
+    PriceList,
 )
 from common.fortnox.requests import Requests
 from common.ids import InvoiceNumber, TenantId
@@ -82,7 +84,15 @@ ACCRUALS = Endpoint("/3/contractaccruals", "ContractAccruals", ContractAccrual, 
 CUSTOMERS = Endpoint("/3/customers", "Customers", Customer, ("CustomerNumber",), "customernumber")
 ARTICLES = Endpoint("/3/articles", "Articles", Article, ("ArticleNumber",), "articlenumber")
 PRICES = Endpoint("/3/prices", "Prices", Price, ("ArticleNumber", "PriceList", "FromQuantity"), "articlenumber")
+PRICE_LISTS = Endpoint("/3/pricelists", "PriceLists", PriceList, ("Code",))
 YEARS = Endpoint("/3/financialyears", "FinancialYears", FinancialYear, ("Id",))
+
+
+def steps_of(price_list: str, article: str) -> Endpoint[Price]:
+    """The prices of one article in one price list, by quantity (API notes 4.2)."""
+    return replace(
+        PRICES, path=f"/3/prices/sublist/{quote(price_list, safe='')}/{quote(article, safe='')}", sortby=None
+    )
 
 
 class Listings:

@@ -122,7 +122,10 @@ class EmailInformation(Document):
 
 
 class Row(Document):
-    """A row of a contract or an invoice. `row_id` is new after every change of the document (API notes 1.5, 2.4)."""
+    """A row of a contract or an invoice. `row_id` is new after every change of the document (API notes 1.5, 2.4).
+
+    `price` is with VAT where the document says `vat_included`; it is the row's own, whatever the price list says.
+    """
 
     row_id: Whole = None
     article_number: Text = ""
@@ -134,7 +137,16 @@ class Row(Document):
     vat: Amount = None
     account_number: Whole = None
     unit: Text = ""
+    cost_center: Text = ""
+    project: Text = ""
+    house_work: Flag = None
+    house_work_hours_to_report: Whole = None
+    house_work_type: Text = ""
+    stock_point_code: Text = ""
+    vat_code: Text = ""
+    price_excluding_vat: Amount = None
     total: Amount = None
+    total_excluding_vat: Amount = None
 
 
 def _none_to_empty(value: object) -> object:
@@ -225,6 +237,7 @@ class Invoice(InvoiceItem):
     invoice_rows: tuple[Row, ...] | None = None
     not_completed: Flag = None
     outbound_date: Day = None
+    price_list: Text = ""
     address1: Text = ""
     zip_code: Text = ""
     city: Text = ""
@@ -350,6 +363,15 @@ class Price(Document):
     price: Amount = None
     percent: Amount = None
     date: Text = ""
+
+
+class PriceList(Document):
+    """A price list; `pre_selected` is the default one, whose price an article shows as its own (API notes 4.1, 4.2)."""
+
+    code: Text
+    description: Text = ""
+    comments: Text = ""
+    pre_selected: Flag = None
 
 
 class DeliveryTypes(Document):

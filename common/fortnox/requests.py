@@ -17,7 +17,7 @@ from yarl import URL
 
 from common.clock import Clock, boottime
 from common.fortnox.answers import REFUSALS, Answer, classify, read_json
-from common.fortnox.auth import Consents, Token, Tokens
+from common.fortnox.auth import Consents, Tokens
 from common.fortnox.errors import (
     Broken,
     Faulty,
@@ -31,6 +31,7 @@ from common.fortnox.errors import (
     Unreachable,
 )
 from common.fortnox.governor import PUNCTUAL, Governor, Slot, new_ticket
+from common.fortnox.token import Token
 from common.ids import TenantId
 from common.settings import Settings
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from common.clock import STOCKHOLM
 from common.ids import BillingId, ContractNumber, InvoiceNumber, TenantId
+from common.ledger import price_waits
 from common.ledger.columns import Instant, database_now, microseconds
 from common.ledger.database import NOW, Ledger
 from common.ledger.policies import policy_of
@@ -380,6 +381,7 @@ def _ready(*, is_sqlite: bool, of_some: bool, since: bool) -> Select[Any]:
     may_go = and_(
         or_(tenants.c.creates_proven, waiting.c.step != word("create"), ~one_is_under_way),
         ~stopped,
+        or_(waiting.c.step != word("create"), ~price_waits.is_awaited(waiting)),
         ~exists(select(contracts.c.number).where(contract, contracts.c.paused)),
         in_force == word("live"),
     )

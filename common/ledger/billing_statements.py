@@ -5,7 +5,7 @@ Nothing here runs anything, or may ever tell the time by another clock than the 
 
 from sqlalchemy import and_, bindparam, case, exists, func, insert, or_, select, text, update
 
-from common.ledger import blocks, policies
+from common.ledger import blocks, policies, price_waits
 from common.ledger.billing_rows import may_have_acted
 from common.ledger.columns import Instant
 from common.ledger.database import NOW
@@ -45,6 +45,8 @@ STANDING = (
         bureau.c.paused.label("bureau_paused"),
         tenants.c.paused.label("tenant_paused"),
         tenants.c.creates_proven,
+        tenants.c.locked_until,
+        tenants.c.years,
         func.coalesce(contracts.c.paused, False).label("contract_paused"),
         invoices.c.tax_reduction,
         may_have_acted().label("may_have_acted"),
@@ -52,6 +54,7 @@ STANDING = (
             "open_attempt"
         ),
         blocks.blocked(billings.c.tenant, billings.c.step, billings.c.id).label("blocked"),
+        price_waits.is_awaited(billings).label("price_awaited"),
         blocks.probes(billings.c.id).label("is_probe"),
         exists(
             select(_other.c.id).where(

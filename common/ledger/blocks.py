@@ -88,11 +88,16 @@ def put_in(
     detail: Mapping[str, str],
     by: str,
 ) -> None:
-    """`put` within a transaction that holds the lock. A block that is there is renewed, and has no probe any more."""
-    facts = {"tenant": tenant, "step": _stored(step), "reason": reason.value, "detail": detail}
+    """`put` within a transaction that holds the lock. A block that is there is renewed, and has no probe any more; of
+    one that stays as it is, as with each poll of a company whose access is dead, nothing is written."""
+    facts = {"tenant": tenant, "step": _stored(step), "reason": reason.value, "detail": dict(detail)}
+    there = connection.execute(_THERE, facts).one_or_none()
+    if there is not None and there.detail == facts["detail"] and there.probe is None:
+        return
     connection.execute(_PUT[ledger.is_sqlite], {**facts, **ledger.shift})
-    after = {"step": _stored(step), "reason": reason.value, "detail": dict(detail)}
-    audit.record(connection, ledger, by, "blocked", tenant=tenant, before={}, after=after)
+    told = {name: facts[name] for name in ("step", "reason", "detail")}
+    before = {} if there is None else {**told, "detail": dict(there.detail)}
+    audit.record(connection, ledger, by, "blocked", tenant=tenant, before=before, after=told)
 
 
 def clear_probed(connection: Connection, ledger: Ledger, probe: BillingId, by: str) -> None:
@@ -180,6 +185,9 @@ def _put(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresq
     )
 
 
+_THERE = select(blocks.c.detail, blocks.c.probe).where(
+    blocks.c.tenant == bindparam("tenant"), blocks.c.step == bindparam("step"), blocks.c.reason == bindparam("reason")
+)
 _PUT = {True: _put(sqlite.insert(blocks)), False: _put(postgresql.insert(blocks))}
 _LOCK_TENANT = select(tenants.c.id).where(tenants.c.id == bindparam("tenant_id")).with_for_update(key_share=True)
 _RELEASE = update(blocks).where(blocks.c.probe == bindparam("probed_by")).values(probe=None)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from common.clock import STOCKHOLM, boottime
 from common.ids import AttemptId, BillingId, InvoiceNumber
-from common.ledger import audit, blocks, policies
+from common.ledger import audit, blocks, policies, tenants
 from common.ledger.billing_changes import change, policy_in_force, read_locked
 from common.ledger.billing_rows import billing_of
 from common.ledger.billing_statements import ATTEMPT, TAKE
@@ -24,6 +24,7 @@ from common.ledger.records import Billing, Claim
 from common.ledger.rejudging import held_by_caution
 from common.ledger.transitions import Landing, is_held_for_tax, is_left_out, land, onward, waiting_again
 from common.rules import due
+from common.rules.plan import closed
 from common.rules.policy import Policy
 from common.rules.reasons import Reason
 from common.rules.states import FINAL, Status, Step
@@ -134,6 +135,7 @@ def _refusal(row: Row[Any], billing: Billing, step: Step, policy: Policy, now: d
     checks = (
         (Refusal.NOT_YET, billing.not_before is not None and billing.not_before > now),
         (Refusal.PAUSED, row.bureau_paused or row.tenant_paused or row.contract_paused),
+        (Refusal.PRICE, step is Step.CREATE and row.price_awaited),
         (Refusal.PROPOSAL, policy.mode != "live"),
         (Refusal.HAS_INVOICE, step is Step.CREATE and billing.invoice is not None),
         (Refusal.NO_VERDICT, row.may_have_acted),
@@ -157,16 +159,23 @@ def _withdrawn(row: Row[Any], billing: Billing, now: datetime) -> Landing | None
 def _passed_or_held(
     connection: Connection, row: Row[Any], billing: Billing, policy: Policy, now: datetime
 ) -> Landing | None:
-    """Where a change of policy towards caution takes the billing instead of to its call (rule 8), if it does."""
+    """Where a change of policy towards caution (rule 8), or of the books, takes the billing instead of to its call."""
     if is_left_out(billing.step, billing, policy, handmade=billing.handmade):
         return onward(billing, policy, now)
     if billing.step is Step.CREATE:
-        held = None if policy == billing.policy else held_by_caution(connection, billing, policy, now)
+        caution = None if policy == billing.policy else held_by_caution(connection, billing, policy, now)
+        held = caution or _held_by_books(row, billing, now)
         return None if held is None else land(billing, policy, held, now)
     if is_held_for_tax(billing, policy, row.tax_reduction):
         return land(billing, policy, Hold(Reason.TAX_REDUCTION, {"tax_reduction": row.tax_reduction}), now)
     opens = due.deliver_not_before(policy, now) if billing.step is Step.DELIVER else None
     return None if opens is None else waiting_again(billing, not_before=opens)
+
+
+def _held_by_books(row: Row[Any], billing: Billing, now: datetime) -> Hold | None:
+    """The books may have been closed since the planning, and one that waited gets another date than it had then."""
+    found = closed(tenants.books_of(row), _date_at_call(billing, now))
+    return None if found is None or found[0] in billing.approved else Hold(*found)
 
 
 def _why(step: Step, landing: Landing) -> Refusal:

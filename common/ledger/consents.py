@@ -68,6 +68,12 @@ async def get(ledger: Ledger, tenant: TenantId) -> Consent | None:
     return _consent_of(found[0]) if found else None
 
 
+async def unused_since(ledger: Ledger, instant: datetime) -> list[Consent]:
+    """The consents with a refresh token that was last renewed before the instant and has not been refused."""
+    old = (consents.c.refresh_token.is_not(None), consents.c.ended_at.is_(None), consents.c.renewed_at < instant)
+    return [_consent_of(row) for row in await ledger.fetch(select(consents).where(*old).order_by(consents.c.tenant))]
+
+
 async def put(
     ledger: Ledger, tenant: TenantId, kind: Kind, scopes: Collection[str], refresh_token: str | None, by: str
 ) -> None:

@@ -37,9 +37,7 @@ async def mirror(
 
     def work(connection: Connection) -> None:
         if rows:
-            # In one order everywhere: two listings of a company must not wait for each other in a circle.
-            values = [_values_of(tenant, row) for row in sorted(rows, key=lambda row: row.view.number)]
-            connection.execute(_UPSERT[ledger.is_sqlite], values)
+            take_in(connection, ledger, tenant, rows)
         if complete and began is not None:
             # What the listing shows was read since it began, by itself or by something later.
             connection.execute(
@@ -53,6 +51,13 @@ async def mirror(
             )
 
     await ledger.transact(work)
+
+
+def take_in(connection: Connection, ledger: Ledger, tenant: TenantId, rows: Sequence[Contract]) -> None:
+    """`mirror` of some contracts, within a transaction."""
+    # In one order everywhere: two listings of a company must not wait for each other in a circle.
+    values = [_values_of(tenant, row) for row in sorted(rows, key=lambda row: row.view.number)]
+    connection.execute(_UPSERT[ledger.is_sqlite], values)
 
 
 async def get(ledger: Ledger, tenant: TenantId, number: ContractNumber) -> Contract | None:
@@ -158,7 +163,8 @@ def _values_of(tenant: TenantId, row: Contract) -> dict[str, Any]:
 def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
     new = insert.excluded
     own_address = ("email_to", "email_read_at")
-    read = [column.name for column in contracts.c if column.name not in ("tenant", "number", "paused", *own_address)]
+    kept_apart = ("tenant", "number", "paused", "price_list", "vat_included", "rows_total", "rows_read_at")
+    read = [column.name for column in contracts.c if column.name not in (*kept_apart, *own_address)]
     # A list does not tell it, and takes nothing away.
     kept = {name: func.coalesce(new[name], contracts.c[name]) for name in own_address}
     return insert.on_conflict_do_update(

@@ -42,7 +42,7 @@ def take_in(connection: Connection, ledger: Ledger, seen: Sequence[Invoice]) -> 
 async def get(ledger: Ledger, tenant: TenantId, number: InvoiceNumber) -> Invoice | None:
     """One invoice; `None` if it was never seen."""
     found = await ledger.look_up(_ONE, {"of_tenant": tenant, "of_number": number})
-    return _invoice_of(found[0]) if found else None
+    return invoice_of(found[0]) if found else None
 
 
 async def of_contract(
@@ -51,20 +51,21 @@ async def of_contract(
     """The invoices known to be the contract's, or of one of its periods; newest first, cancelled ones included."""
     facts: dict[str, Any] = {"of_tenant": tenant, "of_contract": contract}
     if period is None:
-        return [_invoice_of(row) for row in await ledger.look_up(_OF_CONTRACT, facts)]
+        return [invoice_of(row) for row in await ledger.look_up(_OF_CONTRACT, facts)]
     facts |= {"start": period.start, "end": period.end}
-    return [_invoice_of(row) for row in await ledger.look_up(_OF_PERIOD, facts)]
+    return [invoice_of(row) for row in await ledger.look_up(_OF_PERIOD, facts)]
 
 
 async def above(ledger: Ledger, tenant: TenantId, number: InvoiceNumber | None) -> list[Invoice]:
     """The invoices with a higher number than that (`None`: all), newest first."""
-    return [_invoice_of(row) for row in await ledger.fetch(_ABOVE, {"of_tenant": tenant, "number_seen": number or 0})]
+    return [invoice_of(row) for row in await ledger.fetch(_ABOVE, {"of_tenant": tenant, "number_seen": number or 0})]
 
 
 _SAME = tuple(field.name for field in fields(Invoice) if field.name != "period")
 
 
-def _invoice_of(row: Row[Any]) -> Invoice:
+def invoice_of(row: Row[Any]) -> Invoice:
+    """A row of `invoices` as a record."""
     return Invoice(period=period_of(row.period_start, row.period_end), **{name: getattr(row, name) for name in _SAME})
 
 
@@ -105,10 +106,15 @@ def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgr
     def taken(name: str) -> ColumnElement[Any]:
         if name == "listed_at":
             return case((new.read_at.is_(None), new.listed_at), else_=old.listed_at)
+        # A full read that began before a later list is right in the rest, and not in what that list showed.
+        newer_list = and_(new.read_at.is_not(None), func.coalesce(old.listed_at, 0) > new.read_at)
         if name in _LISTED:
-            # A full read that began before a later list is right in the rest, and not in what that list showed.
-            newer_list = and_(new.read_at.is_not(None), func.coalesce(old.listed_at, 0) > new.read_at)
             return case((newer_list, old[name]), else_=new[name])
+        if name == "vat":
+            # It belongs to the total that it was read with.
+            same = old.total == new.total
+            listed = and_(new.read_at.is_(None), same)
+            return case((listed, old.vat), (or_(new.read_at.is_(None), and_(newer_list, ~same)), None), else_=new.vat)
         return case((new.read_at.is_(None), old[name]), else_=new[name])
 
     names = [column.name for column in invoices.c if column.name not in ("tenant", "number")]

@@ -27,6 +27,8 @@ class Refusal(StrEnum):
     """A tenant-wide reason stops the step (design, section 5, rule 7)."""
     ALONE = "alone"
     """The first create of a tenant runs alone, as proof (design, section 6)."""
+    PRICE = "price"
+    """A new price is to be set in the contract before this invoice is made (design, section 10)."""
     HAS_INVOICE = "has_invoice"
     """Rule 3: a create is never called once there is an invoice."""
     NO_VERDICT = "no_verdict"
@@ -34,7 +36,7 @@ class Refusal(StrEnum):
     PASSED_OVER = "passed_over"
     """The policy now leaves the step out: the billing has moved on."""
     HELD = "held"
-    """The policy became more cautious than at planning: the billing now waits for a person."""
+    """The policy became more cautious than at planning, or the books were closed: the billing now waits."""
 
 
 @dataclass(frozen=True, slots=True)

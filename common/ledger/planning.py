@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from common.clock import STOCKHOLM
 from common.ids import BillingId, ContractNumber, TenantId
-from common.ledger import audit, customers, policies
+from common.ledger import audit, customers, policies, preflights
 from common.ledger.billing_changes import change, read_locked
 from common.ledger.billing_rows import BILLED, billed_of, billing_of, is_last_word, newest_of_each
 from common.ledger.contracts import select_contracts, view_of
@@ -68,8 +68,9 @@ def _read_views(connection: Connection, ledger: Ledger, tenant: TenantId | None,
     of_tenants = select(tenants) if tenant is None else select(tenants).where(tenants.c.id == tenant)
     history = _HISTORY[ledger.is_sqlite].where(which)
     recipients = customers.recipients(connection, tenant, None if due_by is None else which)
+    hindered = preflights.hindered(connection, tenant)
     facts = {
-        row.id: replace(tenant_of(row).facts, lacking=of.lacking, cards=of.cards)
+        row.id: replace(tenant_of(row).facts, lacking=of.lacking, cards=of.cards, hindered=hindered.get(row.id, {}))
         for row in connection.execute(of_tenants)
         for of in (recipients.get(row.id, customers.Recipients()),)
     }

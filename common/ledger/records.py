@@ -71,11 +71,14 @@ class Invoice:
     invoice_type: str
     customer_number: str
     total: Decimal
+    """With VAT."""
     currency: str
     booked: bool
     sent: bool
     cancelled: bool
     nox_finans: bool
+    vat: Decimal | None = None
+    """What of `total` is VAT; `None` where it is not known of this very total: a list does not tell it."""
     contract: ContractNumber | None = None
     period: Period | None = None
     credit: bool = False

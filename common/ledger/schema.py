@@ -5,6 +5,7 @@ What a constraint can forbid, a constraint forbids; good intentions come second:
 - one billing of a (tenant, contract, period start, generation), one of them not voided, and one of an invoice number;
 - one billing of a contract whose create is still open, so that no two periods of it are ever under way to an invoice;
 - one attempt without a verdict of a (billing, step), so that a call whose effect is unknown cannot be made again;
+- one price update of a (change, contract), and one open of a contract's article, so that a price is set once;
 - no claimed create that has an invoice, no later step without one, no period without both its ends;
 - `audit` refuses update and delete (triggers, in the migration).
 
@@ -48,11 +49,17 @@ IS_OPEN = "status IN ({})".format(", ".join(sorted(f"'{status}'" for status in O
 IS_UNDER_WAY = "status IN ('claimed', 'in_doubt', 'seeking')"
 IS_WAITING = "status = 'waiting'"
 IS_VOIDED = "status = 'voided'"
+IS_OPEN_UPDATE = "status IN ('proposed', 'approved', 'refused', 'undoing')"
+IS_AWAITED = "status IN ('approved', 'refused', 'undoing')"
+"""Of a price update: the contract's next invoice waits for it."""
 IS_ENDED = "(cancelled OR credit OR credited_by IS NOT NULL)"
 """Of an invoice: it does not stand, or is the credit of another."""
 
 IS_NEVER_ANSWERED = "step = 'create' AND verdict IN ('acted', 'absent') AND (http_status IS NULL OR http_status >= 300)"
 """Of an attempt: looking, or a person, said what became of it. Fortnox never did."""
+
+IS_UNSENT = "ended_at IS NULL"
+"""Of a notice's sending: it has neither arrived nor been given up."""
 
 EVERY_STEP = ""
 """In `blocks.step`: the block stops all steps. Not NULL, which no unique key compares."""
@@ -161,6 +168,10 @@ contracts = Table(
     Column("template", Text),
     Column("email_to", Text),
     Column("email_read_at", Instant),
+    Column("price_list", Text),
+    Column("vat_included", Boolean),
+    Column("rows_total", Money),
+    Column("rows_read_at", Instant),
     Column("read_at", Instant, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     Index("ix_contracts_start", "period_start", sqlite_where=text(IS_ACTIVE), postgresql_where=text(IS_ACTIVE)),
@@ -207,6 +218,7 @@ invoices = Table(
     Column("invoice_type", Text, nullable=False),
     Column("customer_number", Text, nullable=False),
     Column("total", Money, nullable=False),
+    Column("vat", Money),
     Column("currency", Text, nullable=False),
     Column("booked", Boolean, nullable=False),
     Column("sent", Boolean, nullable=False),
@@ -313,6 +325,7 @@ billings = Table(
         sqlite_where=text("status IN ('held', 'parked')"),
         postgresql_where=text("status IN ('held', 'parked')"),
     ),
+    Index("ix_billings_created", "created_at"),
     Index("ix_billings_voided", "tenant", sqlite_where=text(IS_VOIDED), postgresql_where=text(IS_VOIDED)),
 )
 
@@ -339,6 +352,7 @@ attempts = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("stood", Facts),
     Index("ix_attempts_billing", "billing", "step"),
+    Index("ix_attempts_called", "called_at"),
     Index(
         "uq_attempts_open",
         "billing",
@@ -366,6 +380,17 @@ blocks = Table(
     Column("probe", BigInteger, ForeignKey(billings.c.id)),
 )
 
+preflights = Table(
+    "preflights",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("tried_at", Instant, nullable=False),
+    Column("made_at", Instant),
+    Column("observed", Text),
+    Column("error", Text),
+    CheckConstraint("(made_at IS NULL) = (observed IS NULL)", name="made"),
+)
+
 proofs = Table(
     "proofs",
     metadata,
@@ -387,6 +412,162 @@ acknowledgements = Table(
     Column("at", Instant, nullable=False),
     Column("by", Text, nullable=False),
     Column("why", Text, nullable=False),
+)
+
+contract_rows = Table(
+    "contract_rows",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("contract", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("row_id", BigInteger),
+    Column("article", Text, nullable=False),
+    Column("quantity", Money, nullable=False),
+    Column("price", Money, nullable=False),
+    Column("discount", Money, nullable=False),
+    Column("is_percent", Boolean, nullable=False),
+    Column("vat", Money),
+    Index("ix_contract_rows_article", "tenant", "article", "contract"),
+)
+
+untouchable_rows = Table(
+    "untouchable_rows",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("contract", BigInteger, primary_key=True, autoincrement=False),
+    Column("article", Text, primary_key=True),
+)
+
+price_watches = Table(
+    "price_watches",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("polled_at", Instant, nullable=False),
+    Column("all_read_at", Instant, nullable=False),
+    Column("price_list", Text),
+)
+
+prices = Table(
+    "prices",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("article", Text, primary_key=True),
+    Column("price_list", Text, primary_key=True),
+    Column("from_quantity", Money, primary_key=True),
+    Column("price", Money, nullable=False),
+    Column("read_at", Instant, nullable=False),
+)
+
+price_changes = Table(
+    "price_changes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("tenant", ForeignKey(tenants.c.id), nullable=False),
+    Column("article", Text, nullable=False),
+    Column("before", Facts, nullable=False),
+    Column("after", Facts, nullable=False),
+    Column("price_list", Text),
+    Column("day", Date, nullable=False),
+    Column("noticed_at", Instant, nullable=False),
+    Index("ix_price_changes_article", "tenant", "article", "id"),
+)
+
+price_updates = Table(
+    "price_updates",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("tenant", ForeignKey(tenants.c.id), nullable=False),
+    Column("contract", BigInteger, nullable=False),
+    Column("article", Text, nullable=False),
+    Column("change", BigInteger, ForeignKey(price_changes.c.id), nullable=False),
+    Column("origin", BigInteger, ForeignKey(price_changes.c.id), nullable=False),
+    Column(
+        "status",
+        Text,
+        CheckConstraint(
+            "status IN ('proposed', 'approved', 'refused', 'left', 'done', 'undoing', 'undone', 'rejected', "
+            "'superseded')",
+            name="status",
+        ),
+        nullable=False,
+    ),
+    Column("detail", Facts, nullable=False),
+    Column("token", Text),
+    Column("lease_until", Instant),
+    Column("rows", Facts, nullable=False),
+    Column("cautions", Facts, nullable=False),
+    Column("first_day", Date),
+    Column("a_month", Money),
+    Column("currency", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    UniqueConstraint("change", "contract"),
+    Index(
+        "uq_price_updates_open",
+        "tenant",
+        "contract",
+        "article",
+        unique=True,
+        sqlite_where=text(IS_OPEN_UPDATE),
+        postgresql_where=text(IS_OPEN_UPDATE),
+    ),
+    Index(
+        "ix_price_updates_awaited",
+        "tenant",
+        "contract",
+        sqlite_where=text(IS_AWAITED),
+        postgresql_where=text(IS_AWAITED),
+    ),
+)
+
+notice_looks = Table(
+    "notice_looks",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="one"), primary_key=True, autoincrement=False),
+    Column("began_at", Instant, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("digest", Text, nullable=False),
+    Index("ix_notices_made", "made_at"),
+)
+
+notice_sendings = Table(
+    "notice_sendings",
+    metadata,
+    Column("notice", ForeignKey(notices.c.id), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("not_before", Instant, nullable=False),
+    Column("tried_at", Instant),
+    Column("ended_at", Instant),
+    Column("is_sent", Boolean, nullable=False, server_default=text("false")),
+    Column("problem", Text),
+    Index("ix_notice_sendings_open", "not_before", sqlite_where=text(IS_UNSENT), postgresql_where=text(IS_UNSENT)),
+)
+
+open_matters = Table(
+    "open_matters",
+    metadata,
+    Column("tenant", ForeignKey(tenants.c.id), primary_key=True),
+    Column("mark", Text, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+    Column("notice", ForeignKey(notices.c.id)),
+)
+
+listeners = Table(
+    "listeners",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("held_until", BigInteger, nullable=False),
+    Column("offset", Text),
 )
 
 secrets = Table(

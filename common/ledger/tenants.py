@@ -4,6 +4,7 @@ Nothing is removed: a company that is no longer served is paused.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -134,7 +135,7 @@ def tenant_of(row: Row[Any]) -> Tenant:
         id=row.id,
         name=row.name,
         paused=row.paused,
-        facts=TenantFacts(row.locked_until, _years_of(row.years), row.cash, _accruals_of(row.accruals)),
+        facts=replace(books_of(row), cash=row.cash, accruals=_accruals_of(row.accruals)),
         facts_on=row.facts_on,
         listed_at=row.listed_at,
         newest_invoice=row.newest_invoice,
@@ -142,6 +143,11 @@ def tenant_of(row: Row[Any]) -> Tenant:
         leased_by=row.leased_by,
         all_listed_at=row.all_listed_at,
     )
+
+
+def books_of(row: Row[Any]) -> TenantFacts:
+    """What a row with the columns `locked_until` and `years` says of the company's books."""
+    return TenantFacts(row.locked_until, _years_of(row.years))
 
 
 def _years_of(stored: Mapping[str, str] | None) -> tuple[Period, ...] | None:

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from common.ids import BillingId, TenantId
+from common.ids import BillingId, ContractNumber, TenantId
 
 
 class MessageUnreadable(ValueError):  # noqa: N818 - the word for what happened
@@ -86,7 +86,16 @@ class SeekEvidence(Message):
     actor = "seek_evidence"
 
 
+class SetPrices(Message):
+    """Set the new prices that are to be set in a contract."""
+
+    queue = "pricing"
+    actor = "set_prices"
+
+    contract: ContractNumber
+
+
 POOLS: Mapping[str, type[Message]] = MappingProxyType(
-    {message.queue: message for message in (CreateInvoice, SeekEvidence, Bookkeep, Deliver)}
+    {message.queue: message for message in (CreateInvoice, SeekEvidence, Bookkeep, Deliver, SetPrices)}
 )
 """The worker pools by name. A pool, its queue and its module in `workers/` have the same name."""

@@ -16,7 +16,8 @@ from common.ids import ContractNumber, InvoiceNumber, TenantId
 from common.rules import due
 from common.rules.periods import Period, add_months, follows, spans, upcoming
 from common.rules.policy import Policy
-from common.rules.reasons import Reason
+from common.rules.preflight import STEP_OF, Need, needs_of
+from common.rules.reasons import REASONS, Reason
 from common.rules.states import OPEN, Delivery, Status, Step
 from common.rules.ways import Way, asks_the_card, no_way, way_of
 
@@ -32,6 +33,7 @@ HOLDS: frozenset[Reason] = frozenset(
         Reason.AMOUNT_CHANGED,
         Reason.PERIOD_LOCKED,
         Reason.YEAR_MISSING,
+        Reason.COMPANY_HINDERED,
         Reason.DELIVERY_UNSUPPORTED,
         Reason.RECIPIENT_MISSING,
     }
@@ -118,6 +120,8 @@ class TenantFacts:
     """By their numbers, the customers that are known to lack something."""
     cards: Mapping[str, str] = field(default_factory=dict)
     """By their numbers, what the customers' cards say of how they get invoices; those whose card was read."""
+    hindered: Mapping[Need, Reason] = field(default_factory=dict)
+    """What of the company's needs would certainly be refused, and why (`rules.preflight.certain`)."""
 
 
 class Verdict(NamedTuple):
@@ -180,8 +184,9 @@ def plan(
       one_a_day            another billing of the contract was planned today, or has the same invoice date
       amount_zero          the total is zero
       amount_changed       the total differs too much from that of the last billing
-      period_locked        it is to be bookkept, and the invoice date is locked
-      year_missing         it is to be bookkept, and no financial year has the invoice date
+      period_locked        the invoice date is locked, whoever is to bookkeep the invoice
+      year_missing         no financial year has the invoice date
+      company_hindered     a later step that the policy asks for would certainly be refused for the whole company
       delivery_unsupported the way of delivery cannot be gone with such an invoice
       recipient_missing    the customer is known to lack the address that it needs, and so is the contract; or the
                            policy asks the customer's card for the way, and that says none
@@ -221,8 +226,23 @@ def without_bookkeeping(policy: Policy) -> Policy:
     return policy.model_copy(update={"bookkeep": False})
 
 
-_Hold = tuple[Reason, dict[str, str]]
+Hold = tuple[Reason, dict[str, str]]
+"""A reason to hold a billing, and the facts behind it."""
+
 _Warnings = tuple[tuple[Reason, Mapping[str, str]], ...]
+
+
+def closed(facts: TenantFacts, dated: date) -> Hold | None:
+    """Whether the books are closed for an invoice of that date, or have no year for it.
+
+    Asked before the invoice is made (design, section 7), also of one that a person bookkeeps, or that the cash method
+    bookkeeps when it is paid: in a closed period or a missing year neither can.
+    """
+    if facts.locked_until is not None and dated <= facts.locked_until:
+        return Reason.PERIOD_LOCKED, {"invoice_date": str(dated), "locked_until": str(facts.locked_until)}
+    if facts.years is not None and not any(dated in year for year in facts.years):
+        return Reason.YEAR_MISSING, {"invoice_date": str(dated), "years": ", ".join(map(str, facts.years))}
+    return None
 
 
 class _Case(NamedTuple):
@@ -335,7 +355,8 @@ def _judged(case: _Case, *, preview: bool) -> Verdict:
     reason, detail = (
         _history_hold(case, live, dated)
         or _amount_hold(case, live)
-        or _bookkeeping_hold(case, dated)
+        or closed(case.facts, dated)
+        or _company_hold(case)
         or _delivery_hold(case)
         or _recipient_hold(case, way)
         or (Reason.DUE, {})
@@ -348,7 +369,7 @@ def _judged(case: _Case, *, preview: bool) -> Verdict:
     )
 
 
-def _history_hold(case: _Case, live: list[BilledView], dated: date) -> _Hold | None:
+def _history_hold(case: _Case, live: list[BilledView], dated: date) -> Hold | None:
     """What speaks against the period in the light of its interval, of the billings before it, and of the day."""
     period, interval = case.period, case.contract.interval
     for billing in live:
@@ -397,7 +418,7 @@ def _is_undone(billing: BilledView) -> bool:
     return is_skipped_uninvoiced(billing) or billing.status is Status.VOIDED
 
 
-def _amount_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
+def _amount_hold(case: _Case, live: list[BilledView]) -> Hold | None:
     total, currency, policy = case.contract.total, case.contract.currency, case.policy
     if total is None:
         return None
@@ -420,19 +441,16 @@ def _amount_hold(case: _Case, live: list[BilledView]) -> _Hold | None:
     return None
 
 
-def _bookkeeping_hold(case: _Case, dated: date) -> _Hold | None:
-    """Whether bookkeeping would fail: asked before the invoice is made (design, section 7)."""
-    locked_until, years = case.facts.locked_until, case.facts.years
-    if not case.policy.bookkeep:
-        return None
-    if locked_until is not None and dated <= locked_until:
-        return Reason.PERIOD_LOCKED, {"invoice_date": str(dated), "locked_until": str(locked_until)}
-    if years is not None and not any(dated in year for year in years):
-        return Reason.YEAR_MISSING, {"invoice_date": str(dated), "years": ", ".join(map(str, years))}
+def _company_hold(case: _Case) -> Hold | None:
+    """Whether its invoice would lie there half done, for a cause that is known of the whole company."""
+    for need in needs_of(case.policy):
+        reason = case.facts.hindered.get(need)
+        if reason is not None:
+            return Reason.COMPANY_HINDERED, {"step": STEP_OF[need].value, "because": REASONS[reason].title}
     return None
 
 
-def _delivery_hold(case: _Case) -> _Hold | None:
+def _delivery_hold(case: _Case) -> Hold | None:
     """What the way of delivery lacks; Fakturatjänster takes only SEK, and only what is bookkept (API notes 3)."""
     deliver, currency = case.policy.deliver, case.contract.currency
     if deliver is Delivery.FINANCE and currency not in ("SEK", ""):
@@ -446,7 +464,7 @@ def _way(case: _Case) -> Way:
     return way_of(case.policy, case.facts.cards.get(case.contract.customer_number))
 
 
-def _recipient_hold(case: _Case, way: Way) -> _Hold | None:
+def _recipient_hold(case: _Case, way: Way) -> Hold | None:
     """Whether it would reach nobody; neither Fakturatjänster (API notes 3) nor a letter takes half an address."""
     number = case.contract.customer_number
     told = {"customer": number} | ({"deliver": way.value} if asks_the_card(case.policy) else {})

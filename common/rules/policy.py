@@ -6,10 +6,11 @@ nothing and send nothing (design, section 8).
 
 from collections.abc import Iterable, Mapping
 from datetime import time
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from common.rules.prices import PriceFrom, PriceRows
 from common.rules.states import Delivery
 
 LevelT = TypeVar("LevelT")
@@ -20,6 +21,9 @@ InvoiceMonth = Literal["before", "same", "after"]
 InvoiceDate = Literal["due_day", "period_start"]
 DeliverOn = Literal["any", "banking_days"]
 CatchUp = Literal["hold", "invoice"]
+Prices = Literal["off", "propose", "apply"]
+PRICES: tuple[Prices, ...] = get_args(Prices)
+"""From the most cautious on."""
 
 
 def _clock_time(value: object) -> object:
@@ -65,6 +69,10 @@ class PolicyChoice(BaseModel):
     allow_zero: bool | None = None
     finish_handmade: bool | None = None
     allow_tax_reduction: bool | None = None
+    prices: Prices | None = None
+    price_rows: PriceRows | None = None
+    price_from: PriceFrom | None = None
+    price_rise_percent: Percent | None = None
 
 
 class Policy(BaseModel):
@@ -100,6 +108,15 @@ class Policy(BaseModel):
     """Whether an invoice that a person made by hand is booked and sent by us."""
     allow_tax_reduction: bool = False
     """Whether invoices with ROT, RUT or green deduction are booked and sent without a person's yes."""
+    prices: Prices = "off"
+    """What becomes of a changed list price: nothing at all; a worksheet of the contracts that should follow, for a
+    person's yes; or they follow, but for what is only ever proposed (an accrual, a rise above the bound)."""
+    price_rows: PriceRows = "following"
+    """`following`: rows that had the list's price; `all`: negotiated ones, too."""
+    price_from: PriceFrom = "next_period"
+    """`next_period`: periods that begin on or after the day of the change; `at_once`: the one that is shown."""
+    price_rise_percent: Percent = 10
+    """A row that rises by more is proposed, never applied."""
 
 
 def resolve(*levels: PolicyChoice) -> Policy:
@@ -161,6 +178,10 @@ def stricter(snapshot: Policy, current: Policy) -> Policy:
             "allow_zero": snapshot.allow_zero and current.allow_zero,
             "finish_handmade": snapshot.finish_handmade and current.finish_handmade,
             "allow_tax_reduction": snapshot.allow_tax_reduction and current.allow_tax_reduction,
+            "prices": min(snapshot.prices, current.prices, key=PRICES.index),
+            "price_rows": "all" if snapshot.price_rows == current.price_rows == "all" else "following",
+            "price_from": "at_once" if snapshot.price_from == current.price_from == "at_once" else "next_period",
+            "price_rise_percent": min(snapshot.price_rise_percent, current.price_rise_percent),
         }
     )
 

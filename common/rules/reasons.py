@@ -54,6 +54,7 @@ class Reason(StrEnum):
     HANDMADE = "handmade"
     SENT_BEFORE = "sent_before"
     RECIPIENT_MISSING = "recipient_missing"
+    COMPANY_HINDERED = "company_hindered"
 
     # Parked: something must be mended.
     REFUSED = "refused"
@@ -61,6 +62,7 @@ class Reason(StrEnum):
     LICENCE_MISSING = "licence_missing"
     SCOPE_MISSING = "scope_missing"
     FEATURE_MISSING = "feature_missing"
+    FINANCE_INACTIVE = "finance_inactive"
     TOKEN_DEAD = "token_dead"  # noqa: S105 - a reason's name
     CONTRACT_MISSING = "contract_missing"
     INVOICE_MISSING = "invoice_missing"
@@ -89,7 +91,13 @@ class Reason(StrEnum):
 
 
 PASSING: frozenset[Reason] = frozenset(
-    {Reason.ONE_A_DAY, Reason.PERIOD_LOCKED, Reason.YEAR_MISSING, Reason.RECIPIENT_MISSING}
+    {
+        Reason.ONE_A_DAY,
+        Reason.PERIOD_LOCKED,
+        Reason.YEAR_MISSING,
+        Reason.RECIPIENT_MISSING,
+        Reason.COMPANY_HINDERED,
+    }
 )
 """Reasons to hold that can pass without anybody deciding anything about the billing itself."""
 
@@ -235,6 +243,12 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             "Enter what is missing on the customer's card in Fortnox. An invoice not made yet then goes by itself; on"
             " one that is made, enter it too, and retry the billing.",
         ),
+        Reason.COMPANY_HINDERED: Entry(
+            Scope.BILLING,
+            "The invoice could be made, but a later step of it would certainly be refused for the whole company",
+            "Mend what `avtalsmotor doctor` says of the company; it goes by itself then. Approve the billing if its"
+            " invoice is to be made all the same.",
+        ),
         Reason.BANK_DETAILS_MISSING: Entry(
             Scope.TENANT,
             "The company's bank details (bankuppgifter) are missing in Fortnox; without them no invoice can be sent",
@@ -256,6 +270,12 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
             "Switch on Avtalsfakturering in Fortnox' settings, then retry one billing; the others follow. For sending"
             " it is the e-invoice or the print service.",
         ),
+        Reason.FINANCE_INACTIVE: Entry(
+            Scope.TENANT,
+            "Fortnox Fakturatjänster is not activated for the company",
+            "Activate it in Fortnox, then retry one billing; the others follow. Or choose another way of delivery for"
+            " what is planned from now on.",
+        ),
         Reason.TOKEN_DEAD: Entry(
             Scope.TENANT,
             "Fortnox no longer accepts our access to the company",
@@ -274,7 +294,7 @@ REASONS: Mapping[Reason, Entry] = MappingProxyType(
         Reason.NOT_WAREHOUSE_READY: Entry(
             Scope.BILLING,
             "The invoice is not marked as ready (klarmarkerad), which warehouse invoices must be before booking",
-            "Mark the invoice as ready in Fortnox, then retry the billing.",
+            "Mark the invoice as ready in Fortnox; it is booked by itself then.",
         ),
         Reason.UNVERIFIED: Entry(
             Scope.BILLING,
@@ -440,3 +460,10 @@ def of_refusal(step: Step, http_status: int, code: int | None, message: str) -> 
     if http_status == 404 and code not in _SOMETHING_ELSE_MISSING:
         return Reason.CONTRACT_MISSING if step is Step.CREATE else Reason.INVOICE_MISSING
     return Reason.REFUSED
+
+
+def is_not_activated(message: str) -> bool:
+    """Whether a refusal of a service says that the company has not activated it. Neither the code nor the words are
+    known (API notes 3); those of a refusal that is about one invoice do not speak of that."""
+    said = message.casefold()
+    return any(words in said for words in ("inte aktiverad", "inte aktiverat", "ej aktivera", "not activated"))

@@ -3,7 +3,7 @@
 Plain values, read once when the run has come to rest. Nothing here judges.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -32,18 +32,16 @@ class Invoice:
     credited: bool = False
     booked: bool = False
     vouchers: int = 0
-    emails: int = 0
-    hand_overs: int = 0
+    left: Sequence[str] = ()
+    """By which way, each time that it left: `email`, `einvoice`, `eprint`, `finance`."""
+    card: str = ""
+    """What the customer's card says of the way."""
     created_at: float = 0.0
 
     @property
     def live(self) -> bool:
         """Whether it stands."""
         return not (self.cancelled or self.credit or self.credited)
-
-    @property
-    def sendings(self) -> int:
-        return self.emails + self.hand_overs
 
     def __str__(self) -> str:
         return f"invoice {self.number} of contract {self.contract} of company {self.tenant}, {self.start}..{self.end}"
@@ -108,7 +106,9 @@ async def of_sandbox(sandbox: Sandbox, tenants: Sequence[int]) -> list[Invoice]:
 
 def _invoices(tenant: int, company: Mapping[str, Any]) -> list[Invoice]:
     vouchers = Counter(voucher["invoice"] for voucher in company["vouchers"])
-    emails = Counter(sent["invoice"] for sent in company["outbox"])
+    left: dict[int, list[str]] = defaultdict(list)
+    for sent in company["outbox"]:
+        left[sent["invoice"]].append(sent["kind"])
     return [
         Invoice(
             tenant=tenant,
@@ -122,8 +122,11 @@ def _invoices(tenant: int, company: Mapping[str, Any]) -> list[Invoice]:
             credited=bool(one["credit_reference"]) and not one["credit"],
             booked=one["booked"],
             vouchers=vouchers[one["number"]],
-            emails=emails[one["number"]],
-            hand_overs=sum(deed["action"] == "handover" for deed in one["deeds"]),
+            left=(
+                *left[one["number"]],
+                *("finance" for deed in one["deeds"] if deed["action"] == "handover"),
+            ),
+            card=company["customers"][one["customer_number"]]["delivery"],
             created_at=datetime.fromisoformat(one["created_at"]).timestamp(),
         )
         for one in company["invoices"].values()

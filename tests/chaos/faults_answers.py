@@ -18,13 +18,15 @@ EFFECTS: Mapping[str, tuple[str, str]] = {
     "create": ("PUT", "/3/contracts/*/createinvoice"),
     "bookkeep": ("PUT", "/3/invoices/*/bookkeep"),
     "email": ("GET", "/3/invoices/*/email"),
+    "einvoice": ("GET", "/3/invoices/*/einvoice"),
+    "print": ("GET", "/3/invoices/*/eprint"),
     "hand_over": ("POST", "/3/noxfinansinvoices"),
 }
 """Effect -> the request that has it."""
 
-STEP_OF = {"create": "create", "bookkeep": "bookkeep", "email": "deliver", "hand_over": "deliver"}
+STEP_OF = {effect: effect if effect in ("create", "bookkeep") else "deliver" for effect in EFFECTS}
 
-ANY_EFFECT = ("create", "create", "bookkeep", "email", "hand_over")
+ANY_EFFECT = ("create", *EFFECTS)
 
 _LATE_BY = (0.2, 3.0)
 _OF_EACH_EFFECT = 4
@@ -35,6 +37,8 @@ _PATHS = (
     ("create", re.compile(r"/3/contracts/(\d+)/createinvoice")),
     ("bookkeep", re.compile(r"/3/invoices/(\d+)/bookkeep")),
     ("email", re.compile(r"/3/invoices/(\d+)/email")),
+    ("einvoice", re.compile(r"/3/invoices/(\d+)/einvoice")),
+    ("print", re.compile(r"/3/invoices/(\d+)/eprint")),
     ("hand_over", re.compile(r"/3/(noxfinansinvoices)")),
 )
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -145,6 +146,7 @@ async def run(
             kinds=[kind.name for kind in chosen],
             least_hits=deal.least,
             invoices=len(invoices),
+            left=Counter(way for invoice in invoices for way in invoice.left),
             record=scene.record,
             verdict=judge(due, invoices, rows, explanations.why, _edited(scene), forgotten, told),
             ended_early=ended_early,

@@ -51,7 +51,7 @@ def _work(settings: Settings, redis_url: str) -> None:
     defaults["heartbeat_timeout"] = timedelta(seconds=times.heartbeat)
     evidence.HELD_FOR = times.look_held_for
     evidence.FINANCE_OPEN_WITHIN = timedelta(seconds=60)
-    pools.THREADS = {"invoicing": 3, "bookkeeping": 3, "delivery": 3, "evidence": 2}
+    pools.THREADS = {"invoicing": 3, "bookkeeping": 3, "delivery": 3, "evidence": 2, "pricing": 1}
     points.lay(points.Arms(Path(os.environ[ARMS])))
     pools.work(settings, redis_url, list(POOLS))
 

@@ -1,6 +1,6 @@
 """The summary of a run, as JSON: the seed, hits by kind, the longest recoveries, and the verdict with its offenders."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ class Run:
     kinds: Sequence[str]
     least_hits: int
     invoices: int
+    left: Mapping[str, int]
+    """How many times invoices left, by way."""
     record: Record
     verdict: Verdict
     ended_early: str | None = None
@@ -44,6 +46,7 @@ class Run:
             "database": self.database,
             "duration_s": round(self.duration, 1),
             "invoices": self.invoices,
+            "left": dict(self.left),
             "hits": self.record.total(),
             "injections": self.record.injections.total(),
             "kinds": {kind: self._kind(kind) for kind in self.kinds},

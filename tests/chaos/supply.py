@@ -34,8 +34,14 @@ RETIRES_AFTER = timedelta(seconds=60)
 """Far beyond the life of any token that a call may have carried."""
 
 EMAILED = PolicyChoice(mode="live", bookkeep=True, deliver=Delivery.EMAIL, deliver_from="any")
-HANDED_OVER = PolicyChoice(mode="live", bookkeep=True, deliver=Delivery.FINANCE, deliver_from="any")
+HANDED_OVER = EMAILED.model_copy(update={"deliver": Delivery.FINANCE})
+EINVOICED = EMAILED.model_copy(update={"deliver": Delivery.EINVOICE})
+PRINTED = EMAILED.model_copy(update={"deliver": Delivery.PRINT})
+BY_CARD = EMAILED.model_copy(update={"deliver": Delivery.CUSTOMER})
 CREATED = PolicyChoice(mode="live")
+WAYS = (EMAILED, HANDED_OVER, EINVOICED, PRINTED, EMAILED, HANDED_OVER, BY_CARD, CREATED)
+CARDS = ("EMAIL", "ELECTRONICINVOICE", "PRINTSERVICE")
+"""What the customers' cards say, in turn."""
 
 _GOING_ON = frozenset({"waiting", "claimed", "seeking"})
 
@@ -124,9 +130,9 @@ class Supply:
 
 
 def bureau(number: int, rng: Random) -> list[Client]:
-    """So many companies: half of them with e-mail, a quarter with Fakturatjänster, the others with creating alone."""
-    ways = [EMAILED, HANDED_OVER, EMAILED, CREATED]
-    clients = [Client(FIRST_TENANT + index, ways[index % len(ways)]) for index in range(number)]
+    """So many companies: of eight, two each with e-mail and Fakturatjänster, one each with e-invoice, print service and
+    the customer's card, and one with creating alone."""
+    clients = [Client(FIRST_TENANT + index, WAYS[index % len(WAYS)]) for index in range(number)]
     rng.shuffle(clients)
     return clients
 
@@ -147,6 +153,8 @@ def _customer(number: int) -> dict[str, Any]:
         "address1": "Storgatan 1",
         "zip_code": "111 22",
         "city": "Stockholm",
+        "gln": f"73{number:011}",
+        "delivery": CARDS[number % len(CARDS)],
     }
 
 

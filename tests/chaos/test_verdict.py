@@ -10,9 +10,9 @@ from tests.chaos.books import Due, Invoice, Row
 from tests.chaos.verdict import Verdict, judge
 
 DUE = Due(100, 1, date(2026, 3, 1), date(2026, 3, 31))
-INVOICE = Invoice(100, 7, 1, DUE.start, DUE.end, by_person=False, booked=True, vouchers=1, emails=1)
+INVOICE = Invoice(100, 7, 1, DUE.start, DUE.end, by_person=False, booked=True, vouchers=1, left=("email",))
 ROW = Row(1, 100, 1, DUE.start, DUE.end, "deliver", "done", None, 7, False, True, "email", changed_at=0.0)
-EARLY = replace(INVOICE, number=8, start=date(2026, 4, 1), end=date(2026, 4, 30), booked=False, vouchers=0, emails=0)
+EARLY = replace(INVOICE, number=8, start=date(2026, 4, 1), end=date(2026, 4, 30), booked=False, vouchers=0, left=())
 PARKED = replace(
     ROW, id=2, start=EARLY.start, end=EARLY.end, step="bookkeep", status="parked", reason="early", invoice=8
 )
@@ -44,10 +44,13 @@ def test_sound_books_have_nothing_wrong() -> None:
         ),
         pytest.param("lost", [], id="the invoice is removed"),
         pytest.param("lost", [replace(INVOICE, booked=False, vouchers=0)], id="its booking is removed"),
-        pytest.param("lost", [replace(INVOICE, emails=0)], id="its e-mail is removed"),
+        pytest.param("lost", [replace(INVOICE, left=())], id="its e-mail is removed"),
         pytest.param("booked_twice", [replace(INVOICE, vouchers=2)], id="a second voucher"),
-        pytest.param("sent_twice", [replace(INVOICE, emails=2)], id="a second e-mail"),
-        pytest.param("sent_twice", [replace(INVOICE, hand_overs=1)], id="e-mailed and handed over"),
+        pytest.param("sent_twice", [replace(INVOICE, left=("email", "email"))], id="a second e-mail"),
+        pytest.param("sent_twice", [replace(INVOICE, left=("email", "finance"))], id="e-mailed and handed over"),
+        pytest.param("sent_twice", [replace(INVOICE, left=("einvoice", "einvoice"))], id="a second e-invoice"),
+        pytest.param("lost", [replace(INVOICE, left=("eprint",))], id="printed instead of e-mailed"),
+        pytest.param("disagreements", [replace(INVOICE, left=("eprint",))], id="by a way that nobody asked for"),
         pytest.param("disagreements", [replace(INVOICE, cancelled=True)], id="cancelled, and the ledger does not know"),
         pytest.param("disagreements", [replace(INVOICE, contract=2)], id="another contract's invoice"),
         pytest.param("early_not_caught", [INVOICE, EARLY], id="an invoice of the next period"),
@@ -57,12 +60,32 @@ def test_books_that_were_tampered_with_are_found_out(what: str, invoices: list[I
     assert what in wrong(judged(invoices, [ROW]))
 
 
+@pytest.mark.parametrize(
+    ("deliver", "card", "way"),
+    [
+        ("email", "", "email"),
+        ("einvoice", "", "einvoice"),
+        ("print", "EMAIL", "eprint"),
+        ("finance", "EMAIL", "finance"),
+        ("customer", "EMAIL", "email"),
+        ("customer", "ELECTRONICINVOICE", "einvoice"),
+        ("customer", "PRINTSERVICE", "eprint"),
+    ],
+)
+def test_each_invoice_is_judged_by_the_way_that_was_asked_for(deliver: str, card: str, way: str) -> None:
+    row = replace(ROW, deliver=deliver)
+    for left in ("email", "einvoice", "eprint", "finance"):
+        found = wrong(judged([replace(INVOICE, left=(left,), card=card)], [row]))
+        assert found == (set() if left == way else {"lost", "disagreements"})
+    assert wrong(judged([replace(INVOICE, left=(), card=card)], [row])) == {"lost"}
+
+
 def test_an_early_invoice_that_is_parked_is_caught() -> None:
     verdict = judged([INVOICE, EARLY], [ROW, PARKED], why="a person: create_invoice")
     assert (wrong(verdict), len(verdict.early_caught)) == (set(), 1)
 
 
-@pytest.mark.parametrize("done", [replace(EARLY, booked=True, vouchers=1), replace(EARLY, emails=1)])
+@pytest.mark.parametrize("done", [replace(EARLY, booked=True, vouchers=1), replace(EARLY, left=("email",))])
 def test_an_early_invoice_that_was_booked_or_sent_is_not_caught(done: Invoice) -> None:
     assert "early_not_caught" in wrong(judged([INVOICE, done], [ROW, PARKED], why="a person: create_invoice"))
 
@@ -101,7 +124,7 @@ def test_an_invoice_of_a_period_that_a_person_wrote_is_caught_by_a_billing_in_pl
 
 
 def test_an_invoice_over_a_handmade_one_is_caught_where_a_person_wrote_its_period_and_it_is_parked() -> None:
-    handmade = replace(INVOICE, by_person=True, emails=0)
+    handmade = replace(INVOICE, by_person=True, left=())
     over = replace(EARLY, start=date(2026, 3, 31), end=date(2026, 4, 29))
     parked = replace(PARKED, start=over.start, end=over.end, reason="period_moved")
     billed = replace(ROW, handmade=True)
@@ -114,7 +137,7 @@ def test_an_invoice_over_a_handmade_one_is_caught_where_a_person_wrote_its_perio
     assert not is_wrong(over, replace(parked, invoice=None, told_of=over.number))
     assert is_wrong(over, parked, edited=False)
     assert is_wrong(over, replace(parked, invoice=None))
-    assert is_wrong(replace(over, emails=1), parked)
+    assert is_wrong(replace(over, left=("email",)), parked)
     assert is_wrong(replace(over, booked=True, vouchers=1), parked)
 
 

@@ -14,6 +14,9 @@ from tests.chaos.books import Due, Invoice, Row
 Why = Callable[[Row], str | None]
 """What struck a billing that waits in plain sight; `None`: nothing that the suite knows of."""
 
+_WAY_OF_CARD = {"EMAIL": "email", "ELECTRONICINVOICE": "einvoice", "PRINTSERVICE": "eprint"}
+_WAY_OF_POLICY = {"email": "email", "einvoice": "einvoice", "print": "eprint", "finance": "finance"}
+
 _GOING_ON = frozenset({"waiting", "claimed", "seeking"})
 _IN_SIGHT = frozenset({"held", "parked", "in_doubt", "skipped"})
 
@@ -143,7 +146,7 @@ def _is_parked(invoice: Invoice, rows: Sequence[Row]) -> bool:
     """Whether it waits for a person as what it is, neither booked nor sent."""
     waiting = [row for row in rows if row.status in {"parked", "held"}]
     is_stated = any(invoice.number in (row.invoice, row.told_of) for row in waiting)
-    return is_stated and not invoice.vouchers and not invoice.sendings
+    return is_stated and not invoice.vouchers and not invoice.left
 
 
 def _judge_missing(verdict: Verdict, due: Due, rows: Sequence[Row], why: Why) -> None:
@@ -165,10 +168,10 @@ def _judge_not_asked_for(verdict: Verdict, invoice: Invoice, rows: Sequence[Row]
     caught = any(row.invoice == invoice.number and row.status in {"parked", "held"} for row in rows)
     if edited:
         caught = caught or any(row.status in _IN_SIGHT and row.reason is not None for row in rows)
-    if invoice.vouchers or invoice.sendings or not caught:
+    if invoice.vouchers or invoice.left or not caught:
         rest = "; ".join(map(str, rows))
         verdict.early_not_caught.append(
-            f"{invoice}, {invoice.vouchers} vouchers, {invoice.sendings} sendings; the ledger: {rest}"
+            f"{invoice}, {invoice.vouchers} vouchers, left {_in_words(invoice.left)}; the ledger: {rest}"
         )
     else:
         verdict.early_caught.append(str(invoice))
@@ -177,8 +180,8 @@ def _judge_not_asked_for(verdict: Verdict, invoice: Invoice, rows: Sequence[Row]
 def _judge_invoice(verdict: Verdict, invoice: Invoice) -> None:
     if invoice.vouchers > 1:
         verdict.booked_twice.append(f"{invoice}: {invoice.vouchers} vouchers")
-    if invoice.sendings > 1:
-        verdict.sent_twice.append(f"{invoice}: {invoice.emails} e-mails, {invoice.hand_overs} hand-overs")
+    if len(invoice.left) > 1:
+        verdict.sent_twice.append(f"{invoice}: {_in_words(invoice.left)}")
 
 
 def _judge_row(verdict: Verdict, row: Row, by_number: Mapping[tuple[int, int], Invoice], why: Why) -> None:
@@ -204,16 +207,26 @@ def _judge_row(verdict: Verdict, row: Row, by_number: Mapping[tuple[int, int], I
         _judge_done(verdict, row, invoice)
     if not row.bookkeep and invoice.vouchers:
         verdict.disagreements.append(f"{row}: booked, though nobody asked for it")
-    if row.deliver == "none" and invoice.sendings:
-        verdict.disagreements.append(f"{row}: sent, though nobody asked for it")
+    if unasked := set(invoice.left) - set(_asked(row, invoice)):
+        verdict.disagreements.append(f"{row}: left {_in_words(sorted(unasked))}, though nobody asked for it")
+
+
+def _asked(row: Row, invoice: Invoice) -> Sequence[str]:
+    """The way that it was to leave by, if any."""
+    way = _WAY_OF_CARD.get(invoice.card) if row.deliver == "customer" else _WAY_OF_POLICY.get(row.deliver)
+    return () if way is None else (way,)
+
+
+def _in_words(left: Sequence[str]) -> str:
+    return f"by {', '.join(left)}" if left else "in no way"
 
 
 def _judge_done(verdict: Verdict, row: Row, invoice: Invoice) -> None:
     if not invoice.live:
         verdict.disagreements.append(f"{row}, but {invoice} is cancelled or credited")
     elif not row.handmade:
-        wanted = {"email": (1, 0), "finance": (0, 1)}.get(row.deliver, (0, 0))
+        asked = _asked(row, invoice)
         if row.bookkeep and not invoice.booked:
             verdict.lost.append(f"not booked: {row}")
-        if (invoice.emails, invoice.hand_overs) != wanted and invoice.sendings <= 1:
-            verdict.lost.append(f"not sent as asked: {row}: {invoice.emails} e-mails, {invoice.hand_overs} hand-overs")
+        if tuple(invoice.left) != tuple(asked) and len(invoice.left) <= 1:
+            verdict.lost.append(f"not sent as asked, {_in_words(asked)}: {row}: it left {_in_words(invoice.left)}")

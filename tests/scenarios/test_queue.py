@@ -3,10 +3,10 @@ none."""
 
 import json
 
-from common.ids import BillingId, TenantId
+from common.ids import BillingId, ContractNumber, TenantId
 from common.queue import layout, outbox
 from common.queue.depth import depths
-from common.queue.messages import Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence
+from common.queue.messages import POOLS, Bookkeep, CreateInvoice, Deliver, Message, SeekEvidence, SetPrices
 from tests.bureau import Bureau, lines
 from tests.scenarios.companies import BJORK, proven
 
@@ -59,7 +59,7 @@ async def test_messages_that_come_five_times_and_again_when_all_is_done_are_acte
 
 async def test_garbage_on_the_queues_is_put_aside_and_stops_nothing(bureau: Bureau) -> None:
     await proven(bureau, 3)
-    queues = [kind.queue for kind in (CreateInvoice, Bookkeep, Deliver, SeekEvidence)]
+    queues = list(POOLS)
     async with bureau.without_workers():
         await bureau.plan(billings=6)
         for queue in queues:
@@ -67,7 +67,8 @@ async def test_garbage_on_the_queues_is_put_aside_and_stops_nothing(bureau: Bure
                 await bureau.redis.hset(layout.bodies(queue), name, body)
                 await bureau.redis.lpush(layout.waiting(queue), name)
         nobody = [kind(billing=BillingId(999), tenant=TenantId(999)) for kind in (CreateInvoice, Bookkeep, Deliver)]
-        await outbox.enqueue(bureau.redis, [*nobody, SeekEvidence(tenant=TenantId(999))])
+        nobodys_prices = SetPrices(tenant=TenantId(999), contract=ContractNumber(999))
+        await outbox.enqueue(bureau.redis, [*nobody, SeekEvidence(tenant=TenantId(999)), nobodys_prices])
     await bureau.work()
     assert bureau.books(BJORK) == lines(JANUARY_AND_FEBRUARY)
     assert await calls(bureau) == [6, 6, 6]

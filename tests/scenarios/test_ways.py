@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from common.rules.states import Status
+from producers import recipients
 from sandbox.books import ALL_SCOPES
 from tests.bureau import Bureau, lines
 from tests.scenarios.companies import BJORK, CUSTOMER, february
@@ -92,6 +93,30 @@ async def test_what_a_way_needs_is_asked_for_before_the_invoice_is_made_and_mend
     bureau.at("2026-02-01 11:10")
     await bureau.work()
     assert await bureau.stands(BJORK) == [f"{FEBRUARY} done"]
+
+
+async def test_what_is_too_much_to_be_read_at_one_pass_is_checked_all_the_same_before_its_invoice_is_made(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipients, "READ_AT_ONCE", 2)
+    good, lacking = {"delivery": "EMAIL"}, {"delivery": "ELECTRONICINVOICE"}
+    await of_a_customer(bureau, good, good, good, good, lacking, lacking, good, deliver="customer")
+    await bureau.work()
+    stands = [line.split(maxsplit=2)[2] for line in await bureau.stands(BJORK)]
+    assert stands == [*["done"] * 4, *["create held recipient_missing"] * 2, "done"]
+    assert len(bureau.books(BJORK)) == 5
+
+
+async def test_where_no_card_can_be_read_what_is_too_much_for_one_pass_waits_for_none(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipients, "READ_AT_ONCE", 2)
+    await of_a_customer(bureau, *[{"delivery": "EMAIL"}] * 5, deliver="customer", deliver_from="12:00")
+    missing = {"status": 404, "code": 2000433, "message": "Kan inte hitta kunden."}
+    await bureau.sandbox.fault(kind="error", path="/3/customers/*", **missing)
+    await bureau.work()
+    assert len(bureau.books(BJORK)) == 5
+    assert await bureau.calls(BJORK, "/3/customers/*") <= 4
 
 
 async def test_the_plan_says_by_which_way_each_invoice_is_to_leave(bureau: Bureau) -> None:
@@ -223,6 +248,30 @@ async def test_an_invoice_that_the_company_would_print_goes_another_way_when_its
     await bureau.retry(BJORK, 1)
     await bureau.work()
     assert bureau.books(BJORK) == [f"{MADE} mailed"]
+
+
+async def test_what_nobody_wants_sent_any_more_need_not_be_printed_or_skipped_by_hand(bureau: Bureau) -> None:
+    await of_a_customer(bureau, {"delivery": "PRINT"}, deliver="customer")
+    await bureau.work()
+    assert await bureau.stands(BJORK) == [f"{FEBRUARY} deliver parked print_by_hand"]
+    await bureau.choose(BJORK, deliver="email")
+    await bureau.work()
+    assert await bureau.stands(BJORK) == [f"{FEBRUARY} deliver parked print_by_hand"]
+    await bureau.choose(BJORK, deliver="none")
+    await bureau.work()
+    assert await bureau.stands(BJORK) == [f"{FEBRUARY} done"]
+    assert bureau.books(BJORK) == [MADE]
+
+
+async def test_a_sending_of_which_no_trace_is_found_stays_in_doubt_though_nobody_wants_it_sent_any_more(
+    bureau: Bureau,
+) -> None:
+    await of_a_customer(bureau, {}, deliver="email")
+    await bureau.sandbox.fault(kind="cut", path="/3/invoices/*/email", times=1)
+    await bureau.work(until=bureau.looked_for)
+    await bureau.choose(BJORK, deliver="none")
+    await bureau.work(until=bureau.looked_for)
+    assert await bureau.stands(BJORK) == [f"{FEBRUARY} deliver in_doubt no_answer"]
 
 
 async def test_what_a_call_of_ours_may_have_marked_as_sent_is_no_print(bureau: Bureau) -> None:

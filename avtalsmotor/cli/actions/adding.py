@@ -7,20 +7,23 @@ warning. It only reads.
 import asyncio
 from dataclasses import dataclass, field
 
+from avtalsmotor.cli.actions.doctor import print_findings
 from avtalsmotor.cli.actions.policies import in_short
 from avtalsmotor.cli.failure import Failure, tell_wait, warn
 from avtalsmotor.cli.printing import count, say
-from avtalsmotor.cli.session import missing_credentials, open_fortnox, open_session, user
+from avtalsmotor.cli.session import open_fortnox, open_session, refuse_without_credentials, user
 from avtalsmotor.embedded import EmbeddedError
 from common.fortnox.client import Fortnox
 from common.fortnox.errors import Forbidden, FortnoxError, NotSent, TokenRefused
 from common.ids import TenantId
-from common.ledger import policies, tenants
+from common.ledger import policies, preflights, tenants
 from common.ledger.database import Ledger
 from common.rules.policy import Policy, PolicyChoice
+from common.rules.preflight import Observed
 from common.rules.reasons import REASONS, explain, of_refusal
 from common.rules.states import Step
 from common.settings import Settings
+from producers.preflights import look, take_in
 
 ASKED_WITHIN = 30.0
 """Seconds that a person waits for Fortnox' answers about a new company."""
@@ -41,10 +44,14 @@ async def add(number: int, name: str | None, choice: PolicyChoice, *, check: boo
         if choice.model_dump(exclude_none=True):
             await policies.change(ledger, "tenant", choice, user(), tenant=tenant)
         policy = (await policies.load(ledger, tenant)).policy_of(tenant)
+        if answer.observed is not None:
+            await take_in(ledger, tenant, answer.observed, user())
+        found = (await preflights.judged(ledger, [tenant]))[tenant]
     for warning in answer.warnings:
         warn(f"{called} ({number}) is added, but {warning}")
     known = f", with {count(answer.contracts, 'active contract')}" if answer.contracts is not None else ""
     say(f"Added {called} ({number}){known}.")
+    print_findings(found)
     tell_what_next(tenant, policy)
 
 
@@ -65,17 +72,18 @@ class _Answer:
 
     name: str = ""
     contracts: int | None = None
+    observed: Observed | None = None
+    """What would fail for all its contracts; `None`: it was not read."""
     warnings: list[str] = field(default_factory=list)
 
 
 async def _ask_fortnox(settings: Settings, ledger: Ledger, tenant: TenantId) -> _Answer:
     """Raises Failure when Fortnox does not let this client in to the company at all; all else is a warning."""
-    absent = missing_credentials(settings)
-    if absent:
-        raise Failure(
-            f"Company {tenant} was not added, because Fortnox cannot be asked for it: {' and '.join(absent)} not set."
-            " Set them to what Fortnox' developer portal shows for your integration; or add it unasked with --no-check."
-        )
+    refuse_without_credentials(
+        settings,
+        f"Company {tenant} was not added, because Fortnox cannot be asked for it",
+        "; or add it unasked with --no-check",
+    )
     answer = _Answer()
     tell_wait(f"Asking Fortnox for company {tenant} ...")
     try:
@@ -104,6 +112,8 @@ async def _ask(fortnox: Fortnox, tenant: TenantId, answer: _Answer) -> None:
         if refusal.code is None and not isinstance(refusal, Forbidden):
             raise
         answer.warnings.append(f"its contracts cannot be read, so nothing can be invoiced for it. {_in_words(refusal)}")
+        return
+    answer.observed = await look(fortnox, tenant)
 
 
 def _in_words(refusal: FortnoxError) -> str:

@@ -26,6 +26,7 @@ from common.ids import BillingId, ContractNumber, TenantId
 from common.ledger import audit, billings, blocks, tenants
 from common.ledger.database import Ledger
 from common.ledger.records import Attempt, AuditEntry, Billing
+from common.matters.stops import ahead_of, of_companies
 from common.rules.reasons import REASONS, Reason, explain
 from common.rules.states import Status, Step
 
@@ -150,7 +151,7 @@ async def show(number: int, as_json: bool) -> None:
         billing = await known_billing(ledger, number)
         calls = await billings.attempts(ledger, billing.id)
         trail = await audit.entries(ledger, billing=billing.id)
-        stops = stopped.ahead_of(billing, await stopped.of_companies(ledger, billing.tenant))
+        stops = ahead_of(billing, await of_companies(ledger, billing.tenant))
         names = await _names(ledger)
     if as_json:
         print_json(

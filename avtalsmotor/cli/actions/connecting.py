@@ -12,22 +12,25 @@ from collections.abc import Sequence
 import typer
 
 from avtalsmotor.cli.actions.adding import tell_what_next
+from avtalsmotor.cli.actions.doctor import print_findings
 from avtalsmotor.cli.failure import Failure, warn
 from avtalsmotor.cli.printing import say
-from avtalsmotor.cli.session import missing_credentials, open_fortnox, open_session, user
+from avtalsmotor.cli.session import open_fortnox, open_session, refuse_without_credentials, user
 from avtalsmotor.consenting import SCOPES, ConsentFailed, Redirect, address, code_of, is_local
 from common.consents import purpose
-from common.fortnox.auth import Granted, tenant_of
 from common.fortnox.client import Fortnox
-from common.fortnox.errors import Forbidden, TokenError, TokenRefused
+from common.fortnox.errors import Forbidden, FortnoxError, NotSent, TokenError, TokenRefused
+from common.fortnox.token import Granted, tenant_of
 from common.ids import TenantId
 from common.ledger import blocks, consents, policies, tenants
 from common.ledger.database import Ledger
+from common.ledger.preflights import Judged
 from common.ledger.records import Tenant
 from common.rules.policy import PolicyChoice
 from common.rules.reasons import Reason
 from common.seals import Seals
 from common.settings import Settings
+from producers.preflights import make
 
 
 async def connect(
@@ -44,12 +47,7 @@ async def connect(
     """
     async with open_session() as (settings, ledger):
         known = await _known(ledger, expected, name, choice)
-        absent = missing_credentials(settings)
-        if absent:
-            raise Failure(
-                f"No company can be connected: {' and '.join(absent)} not set. Set them to what Fortnox' developer"
-                " portal shows for your integration."
-            )
+        refuse_without_credentials(settings, "No company can be connected")
         if not service:
             # A key that is not there is told of before anybody consents.
             Seals.read(settings)
@@ -81,6 +79,7 @@ async def connect(
             await consents.put(ledger, tenant, "user", granted.scopes or scopes, sealed, user())
         freed = await blocks.clear(ledger, tenant, None, Reason.TOKEN_DEAD, user())
         policy = (await policies.load(ledger, tenant)).policy_of(tenant)
+        found = await _looked_at(settings, ledger, tenant)
     missing = sorted(set(scopes) - granted.scopes) if granted.scopes else []
     if missing:
         warn(
@@ -90,8 +89,20 @@ async def connect(
     say(f"{'Connected' if there is None else 'Connected again:'} {called} ({tenant}), {way}.")
     if freed:
         say("What was stopped because the access was dead goes on.")
+    if found is not None:
+        print_findings(found)
     if there is None:
         tell_what_next(tenant, policy)
+
+
+async def _looked_at(settings: Settings, ledger: Ledger, tenant: TenantId) -> Judged | None:
+    """What would fail for all its contracts; `None`: it could not be read now, which the producer tries again."""
+    try:
+        async with open_fortnox(settings, ledger) as fortnox:
+            return await make(ledger, fortnox, tenant, user())
+    except (FortnoxError, NotSent) as error:
+        warn(f"What would fail for company {tenant} could not be read now. {error}")
+        return None
 
 
 def scopes_without(left_out: Sequence[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from avtalsmotor.cli.session import open_session
 from common.ids import TenantId
 from common.ledger import billings, contracts, pauses, policies
 from common.ledger.records import Contract
+from common.matters.stops import of_companies
 from producers.planner import verdicts
 
 
@@ -92,7 +93,7 @@ async def show(number: int, contract_number: int, as_json: bool) -> None:
         view = contract.view
         levels = (await policies.load(ledger, view.tenant)).levels_of(view.tenant, view.template, view.number)
         paused = pausing.on(await pauses.standing(ledger, view.tenant), view.tenant, view.number)
-        stops = await stopped.of_companies(ledger, view.tenant)
+        stops = await of_companies(ledger, view.tenant)
         made = await billings.find(ledger, tenant=view.tenant, contract=view.number)
         decided = [
             verdict

@@ -11,16 +11,16 @@ from datetime import date
 from decimal import Decimal
 
 from avtalsmotor.cli.actions.known import known_tenant, selected_tenants
-from avtalsmotor.cli.actions.matters import how_to_acknowledge
 from avtalsmotor.cli.actions.reading import AT_ONCE
 from avtalsmotor.cli.failure import Failure, complain, tell_wait
 from avtalsmotor.cli.printing import count, heading, minute, money, print_json, say
-from avtalsmotor.cli.session import missing_credentials, open_fortnox, open_session, user
+from avtalsmotor.cli.session import open_fortnox, open_session, refuse_without_credentials, user
 from common.fortnox.client import Fortnox
 from common.fortnox.errors import FortnoxError, NotSent
 from common.ledger import proofs
 from common.ledger.database import Ledger
 from common.ledger.records import Tenant
+from common.matters.found import how_to_acknowledge
 from common.rules.reconciliation import SETTLED, Finding, Line
 from producers.reconciliation import Proof, prove
 
@@ -42,14 +42,9 @@ async def reconcile(number: int | None, on: date | None, as_json: bool, *, every
                 " `avtalsmotor plan --days N`."
             )
         companies = await selected_tenants(ledger, number)
-        absent = missing_credentials(settings)
-        if absent and companies:
-            raise Failure(
-                f"Nothing was proved, because Fortnox cannot be asked: {' and '.join(absent)} not set."
-                " Set them to what Fortnox' developer portal shows for your integration."
-            )
         answers: list[Answer] = []
         if companies:
+            refuse_without_credentials(settings, "Nothing was proved, because Fortnox cannot be asked")
             tell_wait(f"Reading the invoices of {count(len(companies), 'company', 'companies')} from Fortnox ...")
             async with open_fortnox(settings, ledger) as fortnox:
                 answers = await _prove_all(ledger, fortnox, companies, on or today)

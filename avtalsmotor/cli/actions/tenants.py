@@ -12,6 +12,7 @@ from common.ledger import consents, pauses, policies, tenants
 from common.ledger.consents import Consent
 from common.ledger.pauses import Pause
 from common.ledger.records import Tenant
+from common.matters.stops import of_companies
 from common.rules.policy import Policy
 
 
@@ -69,7 +70,7 @@ async def show(number: int, as_json: bool) -> None:
     async with open_session() as (_, ledger):
         company = await known_tenant(ledger, number)
         levels = (await policies.load(ledger, company.id)).levels_of(company.id)
-        stops = await stopped.of_companies(ledger, company.id)
+        stops = await of_companies(ledger, company.id)
         paused = await pauses.standing(ledger, company.id)
         counted = (await figures.read(ledger))[company.id]
         policy = (await policies.load(ledger, company.id)).policy_of(company.id)

@@ -42,6 +42,27 @@ def status(as_json: AsJson = False) -> None:
     run(action.status(as_json))
 
 
+def doctor(
+    tenant: ByTenant = None,
+    swedish: Annotated[bool, typer.Option("--swedish", help="In Swedish.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What would fail, before it does: here, and in each company.
+
+    Reads every company anew (six requests each), and keeps what it finds for `status` and the plan. Only what the rules
+    choose hinders. Changes nothing in Fortnox. Ends with status 1 when something hinders.
+
+    \b
+    avtalsmotor doctor                       all companies
+    avtalsmotor doctor --tenant 12345 --swedish
+    """
+    from avtalsmotor.cli.actions import doctor as action
+
+    if not run(action.doctor(tenant, as_json, swedish=swedish)):
+        raise typer.Exit(1)
+
+
 def declare(app: typer.Typer) -> None:
     app.command()(plan)
     app.command()(status)
+    app.command()(doctor)

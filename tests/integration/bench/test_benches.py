@@ -12,14 +12,16 @@ QUICK = (
     "small_behind_large --large-due 4 --small-due 1 --rounds 1",
     "scaling --companies 1 --due 1 --workers 1 --script-companies 1",
     "planning --contracts 40 --companies 2 --one-in 2 --on sqlite",
+    "runs --contracts 40 --companies 2 --months 1 --on sqlite",
 )
 SLOW = (
     "latency --mode midnight --companies 1 --before 12",
     "latency --mode load --companies 1 --loaded 2 --loaded-due 60",
     "one_tenant --due 8 --no-network",
-    "cpu --companies 1 --due 1",
+    "cpu --companies 1 --due 1 --ledger postgresql",
     "growth --companies 2 --invoices 2 --rest 0.2",
     "planning --contracts 40 --companies 2 --one-in 2 --on postgresql",
+    "runs --contracts 40 --companies 2 --months 1 --on postgresql",
 )
 
 

@@ -8,7 +8,7 @@ import redis.asyncio
 
 from avtalsmotor.cli.session import user
 from common.ids import BillingId, TenantId
-from common.ledger import billings, blocks, tenants
+from common.ledger import billings, blocks, consents, tenants
 from common.ledger.billings import Park
 from common.ledger.database import Ledger
 from common.ledger.records import Billing
@@ -94,7 +94,7 @@ async def test_the_depth_of_each_queue_is_told(bureau: Shell, planned: list[Bill
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         await outbox.enqueue(client, [CreateInvoice(tenant=TenantId(TENANT), billing=BillingId(1))])
     queues = {queue["queue"]: queue for queue in (await status(bureau))["queues"]}
-    assert set(queues) == {"invoicing", "evidence", "bookkeeping", "delivery"}
+    assert set(queues) == {"invoicing", "evidence", "bookkeeping", "delivery", "pricing"}
     assert queues["invoicing"]["ready"] == 1
     assert queues["invoicing"]["oldest_age"] >= 0
 
@@ -173,6 +173,20 @@ async def test_a_company_that_is_stopped_altogether_is_not_told_again_as_unread(
     await tenants.add(ledger, TenantId(TENANT), "Nordlund", "test")
     await blocks.put(ledger, TenantId(TENANT), None, Reason.TOKEN_DEAD, {}, "test")
     assert [item["status"] for item in (await status(shell))["needs_person"]] == ["blocked"]
+
+
+@pytest.mark.parametrize(
+    ("days", "told"), [(30, None), (32, "if it is not used"), (46, "has died after 45 days. Connect the company again")]
+)
+async def test_a_refresh_token_that_is_not_used_needs_a_person_a_fortnight_before_it_dies(
+    shell: Shell, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, clock_shift: float, days: int, told: str | None
+) -> None:
+    await tenants.add(ledger, TenantId(TENANT), "Nordlund", "test")
+    await consents.put(ledger, TenantId(TENANT), "user", ["invoice"], "sealed", "test")
+    monkeypatch.setenv("AVTALSMOTOR_CLOCK_SHIFT", repr(clock_shift + days * 86_400))
+    items = [one for one in (await status(shell))["needs_person"] if one["status"] == "access_ageing"]
+    assert [told in f"{one['why']} {one['cure']}" for one in items if told] == [True] * bool(told)
+    assert len(items) == bool(told)
 
 
 async def test_many_companies_that_are_not_read_are_one_item_on_the_screen(shell: Shell, ledger: Ledger) -> None:

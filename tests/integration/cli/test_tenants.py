@@ -190,7 +190,7 @@ async def test_resume_sets_a_company_live_that_is_a_proposal_and_not_paused(
     assert "is live and was not paused, so nothing has changed." in again.out
     assert "The reason is not kept" in again.err
     trail = await audit.entries(ledger, tenant=TenantId(TENANT))
-    assert [entry.action for entry in trail] == ["tenant_added", "policy_changed"]
+    assert [entry.action for entry in trail] == ["tenant_added", "preflight_made", "policy_changed"]
 
 
 @pytest.mark.parametrize(("said", "mode"), [((), "proposal"), (("--live",), "live")])

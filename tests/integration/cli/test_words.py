@@ -141,7 +141,7 @@ def test_an_unknown_pool_is_answered_with_the_pools_there_are() -> None:
     answer = Shell().type("work", "invoicing", "emailing")
     assert answer.status == 2
     assert "no pool called emailing" in answer.err
-    assert "invoicing, evidence, bookkeeping, delivery, or all" in answer.err
+    assert "invoicing, evidence, bookkeeping, delivery, pricing, or all" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from common.fortnox import errors
 from common.fortnox.answers import Reply
 from common.fortnox.client import Fortnox
-from common.fortnox.models import Contract, Invoice
+from common.fortnox.models import Contract, Invoice, Row
 from common.fortnox.requests import Permit
 from common.ids import ContractNumber, InvoiceNumber
 from tests.integration.fortnox.conftest import TENANT, Opener
@@ -36,6 +36,19 @@ EFFECTS: dict[str, tuple[str, str, Effect]] = {
         "POST",
         "/3/noxfinansinvoices",
         lambda fortnox, permit: fortnox.hand_over(permit, InvoiceNumber(7), send_method="EMAIL"),
+    ),
+}
+ROW = Row.model_validate({"RowId": 5, "ArticleNumber": "A1", "DeliveredQuantity": "2", "Price": "99.50"})
+EFFECTS |= {
+    "contract_rows": (
+        "PUT",
+        "/3/contracts/12",
+        lambda fortnox, permit: fortnox.put_contract_rows(permit, ContractNumber(12), [ROW]),
+    ),
+    "invoice_rows": (
+        "PUT",
+        "/3/invoices/7",
+        lambda fortnox, permit: fortnox.put_invoice_rows(permit, InvoiceNumber(7), [ROW]),
     ),
 }
 every_effect = pytest.mark.parametrize(("method", "path", "effect"), EFFECTS.values(), ids=EFFECTS.keys())
@@ -242,6 +255,36 @@ async def test_a_hand_over_names_the_invoice_as_text_the_service_and_the_way(for
     }
     assert wire.requests[0].headers["Content-Type"] == "application/json"
     assert (reply.http_status, reply.value.status) == (201, "UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    ("effect", "envelope", "answer"),
+    [
+        ("contract_rows", "Contract", {"Contract": {"DocumentNumber": 12, "InvoiceRows": [{"RowId": 9}]}}),
+        ("invoice_rows", "Invoice", {"Invoice": {"DocumentNumber": "7", "InvoiceRows": [{"RowId": 9}]}}),
+    ],
+)
+async def test_an_update_of_rows_sends_the_rows_alone_and_answers_with_their_new_ids(
+    fortnox: Fortnox, wire: Wire, effect: str, envelope: str, answer: dict[str, Any]
+) -> None:
+    method, path, put = EFFECTS[effect]
+    wire.on(method, path, says(answer))
+
+    reply = await call(fortnox, put)
+
+    sent = await wire.requests[0].json()
+    rows = [{"RowId": 5, "ArticleNumber": "A1", "DeliveredQuantity": "2", "Price": 99.5}]
+    assert sent == {envelope: {"InvoiceRows": rows}}
+    assert [row.row_id for row in reply.value.invoice_rows] == [9]
+
+
+async def test_rows_that_would_add_or_remove_some_spend_no_request(fortnox: Fortnox, wire: Wire) -> None:
+    permit = await fortnox.permit(TENANT)
+
+    with pytest.raises(ValueError, match="remove all rows"):
+        await fortnox.put_contract_rows(permit, ContractNumber(12), [])
+
+    assert (wire.requests, permit.spent) == ([], False)
 
 
 async def test_bookkeep_and_email_answer_with_the_invoice(fortnox: Fortnox, wire: Wire) -> None:

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from common.consents import Consents, purpose
-from common.fortnox.auth import Token
 from common.fortnox.client import Fortnox
 from common.fortnox.errors import TokenRefused, TokenUnreachable
+from common.fortnox.shared_tokens import SharedTokens
+from common.fortnox.token import Token
 from common.ledger import consents, tenants
 from common.ledger.database import Ledger
-from common.seals import Seals
+from common.seals import FILE, Seals
 from common.settings import Settings
 from tests.databases import clock, database_url, databases, ledger, postgresql_url, sqlite_url
 from tests.integration.fortnox.conftest import TENANT, settings_for
@@ -180,6 +182,48 @@ async def test_an_answer_that_is_lost_ends_the_consent_at_the_next_renewal_and_s
     with pytest.raises(TokenRefused, match="consent ended"):
         await fortnox.tokens.token(TENANT)
     assert oauth.refused == asked
+
+
+async def test_a_refresh_token_that_its_finder_could_not_commit_is_found_by_the_next_renewal(
+    process: Process, ledger: Ledger, seals: Seals, settings: Settings, redis: Redis, oauth: OAuth
+) -> None:
+    oauth.newest = 1
+    await shared(redis, settings).leave_successor(TENANT, "refresh-0", seals.seal("refresh-1", purpose(TENANT)))
+    assert (await (await process()).tokens.token(TENANT)).value == "access-2"
+    consent = await consents.get(ledger, TENANT)
+    assert consent is not None
+    assert consent.renewals == 2
+    assert oauth.refused == 0
+
+
+@pytest.mark.parametrize(("secret", "used"), [("another", "refresh-0"), ("secret", "refresh-of-another-time")])
+async def test_what_is_left_for_another_token_or_under_another_client_secret_is_not_taken(
+    process: Process, seals: Seals, settings: Settings, redis: Redis, oauth: OAuth, secret: str, used: str
+) -> None:
+    others = settings.model_copy(update={"fortnox_client_secret": SecretStr(secret)})
+    await shared(redis, others).leave_successor(TENANT, used, seals.seal("refresh-9", purpose(TENANT)))
+    assert (await (await process()).tokens.token(TENANT)).value == "access-1"
+    assert oauth.refused == 0
+
+
+async def test_while_the_keys_are_away_no_refresh_token_is_used_up(
+    process: Process, redis: Redis, settings: Settings, oauth: OAuth
+) -> None:
+    fortnox = await process()
+    token = await renew(fortnox, redis)
+    keys = settings.data_dir / FILE
+    away = keys.rename(keys.with_name("away"))
+    with pytest.raises(TokenRefused, match="refresh token not readable"):
+        await renew(fortnox, redis, token)
+    assert oauth.newest == 1
+    away.rename(keys)
+    assert (await renew(fortnox, redis)).value == "access-2"
+
+
+def shared(redis: Redis, settings: Settings) -> SharedTokens:
+    """What processes with those settings share."""
+    secret = settings.fortnox_client_secret.get_secret_value()
+    return SharedTokens(redis, settings.fortnox_client_id, secret, settings.clock)
 
 
 async def test_a_refresh_token_that_no_key_opens_is_refused_in_words(

@@ -1,11 +1,13 @@
 """The client against the sandbox: every endpoint it uses, in both editions, and the faults that double invoices."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from pydantic import SecretStr
@@ -14,7 +16,7 @@ from redis.asyncio import Redis
 from common.clock import STOCKHOLM
 from common.fortnox import errors
 from common.fortnox.client import Fortnox
-from common.fortnox.models import Contract, Invoice
+from common.fortnox.models import Contract, Invoice, Row
 from common.fortnox.requests import Permit
 from common.ids import ContractNumber, InvoiceNumber
 from sandbox import making, server
@@ -174,6 +176,68 @@ async def test_the_company_and_its_registers_can_be_read(fortnox: Fortnox, compa
 
 
 @both_editions
+async def test_price_lists_and_changed_prices_can_be_read(
+    fortnox: Fortnox, sandbox: server.Running, company: Company
+) -> None:
+    steps = [
+        {"price_list": "B", "article_number": "A/1", "price": "90"},
+        {"price_list": "B", "article_number": "A/1", "price": "80.25", "from_quantity": "10"},
+    ]
+    sandbox.world.clock.move(timedelta(hours=1))
+    before = sandbox.world.clock.now()
+    lists = [{"code": "B", "description": "Brons"}]
+    changes = {"price_lists": lists, "articles": [{"number": "A/1"}], "prices": steps}
+    making.change_company(sandbox.world, company, changes)
+
+    assert [(read.value.code, read.value.pre_selected) for read in (await fortnox.price_lists(TENANT)).rows] == [
+        ("A", True),
+        ("B", False),
+    ]
+    found = [(read.value.from_quantity, read.value.price) for read in (await fortnox.sublist(TENANT, "B", "A/1")).rows]
+    assert found == [(Decimal(0), Decimal(90)), (Decimal(10), Decimal("80.25"))]
+    changed = (await fortnox.prices(TENANT, modified_since=before)).rows
+    assert [read.value.article_number for read in changed] == ["A/1", "A/1"]
+    assert [read.value.article_number for read in (await fortnox.articles(TENANT, modified_since=before)).rows] == [
+        "A/1"
+    ]
+
+
+@both_editions
+async def test_a_changed_price_on_a_contract_and_an_invoice_leaves_everything_else_as_it_is(
+    fortnox: Fortnox, company: Company
+) -> None:
+    rows = company.contracts[1].rows
+    rows[0].discount, rows[0].cost_center, rows[0].quantity = Decimal("7.5"), "SYD", Decimal("1.13")
+    rows.append(replace(rows[0], article_number="", description="Enligt avtal", quantity=Decimal(0), row_id=99))
+    await create(fortnox)
+    before = [replace(row, row_id=0) for row in rows]
+    old_ids = {row.row_id for row in rows}
+
+    contract = await _dearer_contract(fortnox, await fortnox.permit(TENANT))
+    invoice = await _dearer_invoice(fortnox, await fortnox.permit(TENANT))
+
+    for document, changed in ((contract, company.contracts[1].rows), (invoice, company.invoices[1].rows)):
+        assert [replace(row, row_id=0) for row in changed] == [
+            replace(before[0], price=Decimal("1001.50")),
+            before[1],
+        ]
+        assert [row.row_id for row in document.invoice_rows or ()] == [row.row_id for row in changed]
+    assert old_ids.isdisjoint(row.row_id for row in company.contracts[1].rows)
+
+
+async def test_in_the_hour_that_comes_twice_changes_are_asked_for_from_before_it(
+    fortnox: Fortnox, sandbox: server.Running, company: Company
+) -> None:
+    second_time = datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=STOCKHOLM)
+
+    await fortnox.prices(TENANT, modified_since=second_time)
+    await fortnox.prices(TENANT, modified_since=second_time + timedelta(hours=1))
+
+    asked = [parse_qs(entry.query)["lastmodified"] for entry in sandbox.gateway.journal if "prices" in entry.path]
+    assert asked == [["2026-10-25 01:59:59"], ["2026-10-25 03:30:00"]]
+
+
+@both_editions
 async def test_all_contracts_of_a_large_company_are_listed(
     fortnox: Fortnox, sandbox: server.Running, company: Company
 ) -> None:
@@ -221,7 +285,34 @@ EFFECTS: dict[str, tuple[str, Call, Count]] = {
         lambda fortnox, permit: fortnox.hand_over(permit, InvoiceNumber(1), send_method="EMAIL"),
         lambda company: len(company.hand_overs),
     ),
+    "contract_rows": (
+        "/3/contracts/*",
+        lambda fortnox, permit: _dearer_contract(fortnox, permit),
+        lambda company: sum(deed.action == "update" for deed in company.contracts[1].deeds),
+    ),
+    "invoice_rows": (
+        "/3/invoices/*",
+        lambda fortnox, permit: _dearer_invoice(fortnox, permit),
+        lambda company: sum(deed.action == "update" for deed in company.invoices[1].deeds),
+    ),
 }
+
+
+def _dearer(rows: Sequence[Row]) -> list[Row]:
+    """The first row a krona dearer, the others as they are."""
+    price = rows[0].price
+    assert price is not None
+    return [rows[0].model_copy(update={"price": price + 1}), *rows[1:]]
+
+
+async def _dearer_contract(fortnox: Fortnox, permit: Permit) -> Contract:
+    contract = (await fortnox.contract(TENANT, ContractNumber(1))).value
+    return (await fortnox.put_contract_rows(permit, ContractNumber(1), _dearer(contract.invoice_rows))).value
+
+
+async def _dearer_invoice(fortnox: Fortnox, permit: Permit) -> Invoice:
+    invoice = (await fortnox.invoice(TENANT, InvoiceNumber(1))).value
+    return (await fortnox.put_invoice_rows(permit, InvoiceNumber(1), _dearer(invoice.invoice_rows or ()))).value
 
 
 @pytest.mark.parametrize(("path", "call", "count"), EFFECTS.values(), ids=EFFECTS.keys())
@@ -242,7 +333,8 @@ async def test_an_effect_that_fortnox_carried_out_without_telling_is_carried_out
     fortnox = await opened(call_timeout=1.0)
     sandbox.world.behaviour.finance_needs_booking = False
     await create(fortnox)
-    rule = sandbox.gateway.faults.add(Rule(kind=kind, path=path))
+    method = "PUT" if path.endswith("s/*") else None
+    rule = sandbox.gateway.faults.add(Rule(kind=kind, method=method, path=path))
 
     with pytest.raises(doubt):
         await call(fortnox, await fortnox.permit(TENANT))

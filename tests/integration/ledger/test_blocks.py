@@ -114,6 +114,17 @@ async def test_a_probe_that_fails_for_the_same_reason_renews_the_block(ledger: L
     assert await ask(ledger, second) == Refused(Refusal.BLOCKED)
 
 
+async def test_a_block_that_stays_as_it_is_is_audited_once(ledger: Ledger) -> None:
+    await company(ledger)
+    for said in ("Nej", "Nej", "Nej", "Aldrig"):
+        await blocks.put(ledger, TENANT, None, Reason.TOKEN_DEAD, {"message": said}, "producer")
+    entries = [one for one in await audit.entries(ledger, tenant=TENANT) if one.action == "blocked"]
+    assert [(one.before.get("detail"), one.after["detail"]) for one in entries] == [
+        (None, {"message": "Nej"}),
+        ({"message": "Nej"}, {"message": "Aldrig"}),
+    ]
+
+
 @pytest.mark.parametrize("fate", ["another reason", "skipped", "made by hand"])
 async def test_a_probe_that_proves_nothing_makes_room_for_another(ledger: Ledger, fate: str) -> None:
     await company(ledger)

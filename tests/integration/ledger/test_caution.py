@@ -1,4 +1,7 @@
-"""A change of policy (design, section 5, rule 8): towards caution at once, towards automation only on what is new."""
+"""A change of policy (design, section 5, rule 8): towards caution at once, towards automation only on what is new.
+
+The books count at the claim, too: they may have been closed since the planning.
+"""
 
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -7,10 +10,12 @@ import pytest
 
 from common.clock import STOCKHOLM, Clock
 from common.ids import ContractNumber
-from common.ledger import billings, contracts, planning, policies
+from common.ledger import billings, contracts, planning, policies, tenants
 from common.ledger.database import Ledger
 from common.ledger.outcomes import Made, Refusal, Refused
 from common.ledger.records import Claim, Contract
+from common.rules.periods import Period
+from common.rules.plan import TenantFacts
 from common.rules.policy import PolicyChoice
 from common.rules.reasons import Reason
 from common.rules.states import Delivery, Status, Step
@@ -169,3 +174,31 @@ async def test_a_handmade_invoice_is_left_as_it_is_once_finishing_is_no_longer_w
     await change(ledger, finish_handmade=False)
     assert await ask(ledger, billing, Step.BOOKKEEP) == Refused(Refusal.PASSED_OVER)
     assert where(await now(ledger, billing)) == (Step.DELIVER, Status.DONE)
+
+
+MAY_IS_LOCKED = TenantFacts(locked_until=date(2100, 12, 31))
+NO_YEAR = TenantFacts(years=(Period(date(2025, 1, 1), date(2025, 12, 31)),))
+
+
+@pytest.mark.parametrize(("facts", "reason"), [(MAY_IS_LOCKED, Reason.PERIOD_LOCKED), (NO_YEAR, Reason.YEAR_MISSING)])
+@pytest.mark.parametrize("choice", [LIVE, ALL_STEPS])
+async def test_books_that_were_closed_after_the_planning_hold_the_invoice_at_its_claim_until_a_person_says_yes(
+    ledger: Ledger, facts: TenantFacts, reason: Reason, choice: PolicyChoice
+) -> None:
+    await company(ledger, choice=choice)
+    billing = await one(ledger, choice=choice)
+    await tenants.note_facts(ledger, TENANT, facts, date(2026, 5, 1))
+    assert await ask(ledger, billing) == Refused(Refusal.HELD)
+    held = await now(ledger, billing)
+    assert (where(held), held.reason) == ((Step.CREATE, Status.HELD), reason)
+    assert await billings.attempts(ledger, billing.id) == []
+
+    await billings.approve(ledger, billing.id, "anna")
+    assert isinstance(await ask(ledger, billing), Claim)
+
+
+async def test_books_that_were_closed_after_the_invoice_was_made_do_not_hold_what_is_left(ledger: Ledger) -> None:
+    await company(ledger)
+    billing = await made(ledger, await one(ledger))
+    await tenants.note_facts(ledger, TENANT, MAY_IS_LOCKED, date(2026, 5, 1))
+    assert isinstance(await ask(ledger, billing), Claim)

@@ -190,3 +190,14 @@ async def test_the_facts_of_a_company_come_back_as_they_were_read(ledger: Ledger
     tenant = await tenants.get(ledger, TENANT)
     assert tenant is not None
     assert (tenant.facts, tenant.facts_on) == (facts, date(2026, 5, 2))
+
+
+async def test_the_vat_of_an_invoice_is_forgotten_when_a_list_shows_another_total(ledger: Ledger) -> None:
+    invoice = replace(await an_invoice(ledger), vat=Decimal("312.50"))
+    await invoices.mirror(ledger, [invoice])
+    await invoices.mirror(ledger, [as_listed(invoice, 120, vat=None)])
+    assert (await read_invoice(ledger)).vat == Decimal("312.50")
+    await invoices.mirror(ledger, [as_listed(invoice, 180, vat=None, total=Decimal(100))])
+    assert (await read_invoice(ledger)).vat is None
+    await invoices.mirror(ledger, [replace(invoice, read_at=read_at(240))])
+    assert (await read_invoice(ledger)).vat == Decimal("312.50")

@@ -12,7 +12,7 @@ def test_a_message_survives_the_journey() -> None:
 
 
 def test_every_pool_has_a_queue_and_an_actor_of_its_own() -> None:
-    assert set(POOLS) == {"invoicing", "evidence", "bookkeeping", "delivery"}
+    assert set(POOLS) == {"invoicing", "evidence", "bookkeeping", "delivery", "pricing"}
     assert all(message.queue == pool for pool, message in POOLS.items())
     assert len({message.actor for message in POOLS.values()}) == len(POOLS)
 

@@ -91,8 +91,7 @@ def periods(found: list[Verdict]) -> list[Period | None]:
 
 
 def test_a_company_with_the_cash_method_is_planned_without_bookkeeping_whatever_was_wished() -> None:
-    locked = TenantFacts(locked_until=date(2026, 12, 31), cash=True)
-    found = verdict(policy=live(bookkeep=True, deliver="email"), facts=locked)
+    found = verdict(policy=live(bookkeep=True, deliver="email"), facts=TenantFacts(cash=True))
     assert (found.outcome, found.policy.bookkeep, found.policy.deliver) == ("bill", False, Delivery.EMAIL)
 
 
@@ -349,12 +348,12 @@ def test_what_is_not_known_of_an_amount_holds_nothing() -> None:
     assert verdict(billed=[replace(BILLED, amount=None)]).outcome == "bill"
 
 
-def test_a_locked_period_holds_what_is_to_be_bookkept() -> None:
-    locked = TenantFacts(locked_until=FIRST_OF_MARCH)
-    found = verdict(policy=live(bookkeep=True), facts=locked)
+@pytest.mark.parametrize(("bookkeep", "cash"), [(True, False), (False, False), (True, True)])
+def test_a_locked_period_holds_an_invoice_of_its_days_whoever_bookkeeps_it(*, bookkeep: bool, cash: bool) -> None:
+    locked = TenantFacts(locked_until=FIRST_OF_MARCH, cash=cash)
+    found = verdict(policy=live(bookkeep=bookkeep), facts=locked)
     assert (found.reason, found.outcome) == (Reason.PERIOD_LOCKED, "hold")
     assert found.detail == {"invoice_date": "2026-03-01", "locked_until": "2026-03-01"}
-    assert verdict(policy=live(bookkeep=False), facts=locked).outcome == "bill"
 
 
 def test_the_day_after_a_locked_period_can_be_bookkept() -> None:
@@ -362,11 +361,49 @@ def test_the_day_after_a_locked_period_can_be_bookkept() -> None:
     assert verdict(policy=live(bookkeep=True), facts=locked).outcome == "bill"
 
 
-def test_a_missing_financial_year_holds_what_is_to_be_bookkept() -> None:
+@pytest.mark.parametrize("bookkeep", [True, False])
+def test_a_missing_financial_year_holds_an_invoice_whoever_bookkeeps_it(*, bookkeep: bool) -> None:
     facts = TenantFacts(years=(Period(date(2025, 1, 1), date(2025, 12, 31)),))
-    found = verdict(policy=live(bookkeep=True), facts=facts)
+    found = verdict(policy=live(bookkeep=bookkeep), facts=facts)
     assert (found.reason, found.outcome) == (Reason.YEAR_MISSING, "hold")
-    assert verdict(policy=live(bookkeep=False), facts=facts).outcome == "bill"
+
+
+# May to April, as many associations have it.
+BROKEN_YEAR = Period(date(2025, 5, 1), date(2026, 4, 30))
+THE_NEXT = Period(date(2026, 5, 1), date(2027, 4, 30))
+
+
+@pytest.mark.parametrize(
+    ("dated", "years", "reason"),
+    [
+        (date(2026, 4, 30), (BROKEN_YEAR,), Reason.DUE),
+        (date(2026, 5, 1), (BROKEN_YEAR,), Reason.YEAR_MISSING),
+        (date(2026, 5, 1), (BROKEN_YEAR, THE_NEXT), Reason.DUE),
+        (date(2025, 4, 30), (BROKEN_YEAR, THE_NEXT), Reason.YEAR_MISSING),
+    ],
+)
+def test_a_broken_financial_year_ends_with_its_own_last_day(
+    dated: date, years: tuple[Period, ...], reason: Reason
+) -> None:
+    month = Period(dated, add_months(dated, 1) - timedelta(days=1))
+    found = verdict(replace(CONTRACT, period=month), billed=[], facts=TenantFacts(years=years), today=dated)
+    assert found.reason is reason
+
+
+def test_a_lead_that_dates_the_invoice_in_the_next_year_asks_for_that_year() -> None:
+    january = replace(CONTRACT, period=Period(date(2027, 1, 1), date(2027, 1, 31)))
+    ahead = live(lead_days=14, invoice_date="period_start")
+    found = verdict(january, policy=ahead, billed=[], facts=TenantFacts(years=(YEAR,)), today=date(2026, 12, 18))
+    assert (found.reason, found.detail["invoice_date"]) == (Reason.YEAR_MISSING, "2027-01-01")
+    dated_today = live(lead_days=14)
+    found = verdict(january, policy=dated_today, billed=[], facts=TenantFacts(years=(YEAR,)), today=date(2026, 12, 18))
+    assert (found.reason, found.invoice_date) == (Reason.DUE, date(2026, 12, 18))
+
+
+def test_fakturatjanster_has_nothing_to_take_from_a_company_with_the_cash_method() -> None:
+    finance = live(deliver=Delivery.FINANCE, bookkeep=True)
+    found = verdict(policy=finance, facts=TenantFacts(cash=True))
+    assert (found.reason, found.detail["needs"]) == (Reason.DELIVERY_UNSUPPORTED, "bookkeep")
 
 
 def test_a_company_that_has_no_financial_year_at_all_cannot_bookkeep() -> None:

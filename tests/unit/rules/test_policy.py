@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from common.rules.policy import Policy, PolicyChoice, amended, decided_by, resolve, said_by, stricter
+from common.rules.policy import PRICES, Policy, PolicyChoice, amended, decided_by, resolve, said_by, stricter
 from common.rules.states import Delivery
 
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -28,6 +28,10 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "allow_zero": st.booleans(),
     "finish_handmade": st.booleans(),
     "allow_tax_reduction": st.booleans(),
+    "prices": st.sampled_from(PRICES),
+    "price_rise_percent": st.integers(0, 1000),
+    "price_rows": st.sampled_from(["following", "all"]),
+    "price_from": st.sampled_from(["next_period", "at_once"]),
 }
 DUE_FIELDS = {"invoice_on", "lead_days", "invoice_day", "invoice_month", "invoice_date"}
 CHOICES = st.fixed_dictionaries({}, optional=FIELDS).map(PolicyChoice.model_validate)
@@ -48,6 +52,10 @@ def automation(policy: Policy) -> dict[str, float]:
         "allow_zero": policy.allow_zero,
         "finish_handmade": policy.finish_handmade,
         "allow_tax_reduction": policy.allow_tax_reduction,
+        "prices": PRICES.index(policy.prices),
+        "price_rise_percent": policy.price_rise_percent,
+        "price_rows": policy.price_rows == "all",
+        "price_from": policy.price_from == "at_once",
     }
 
 
@@ -73,6 +81,10 @@ def test_nothing_said_calls_nothing_books_nothing_and_sends_nothing() -> None:
         "allow_zero": False,
         "finish_handmade": False,
         "allow_tax_reduction": False,
+        "prices": "off",
+        "price_rows": "following",
+        "price_from": "next_period",
+        "price_rise_percent": 10,
     }
 
 

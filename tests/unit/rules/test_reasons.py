@@ -3,7 +3,7 @@
 import pytest
 
 from common.rules.plan import HOLDS
-from common.rules.reasons import PASSING, REASONS, Reason, Scope, explain, of_refusal
+from common.rules.reasons import PASSING, REASONS, Reason, Scope, explain, is_not_activated, of_refusal
 from common.rules.states import FINAL, OPEN, Status, Step
 
 
@@ -26,6 +26,7 @@ def test_what_stops_a_whole_company_is_what_only_the_company_can_mend() -> None:
     assert {reason for reason in Reason if REASONS[reason].scope is Scope.TENANT} == {
         Reason.BANK_DETAILS_MISSING,
         Reason.FEATURE_MISSING,
+        Reason.FINANCE_INACTIVE,
         Reason.LICENCE_MISSING,
         Reason.PERIOD_LOCKED,
         Reason.SCOPE_MISSING,
@@ -98,6 +99,21 @@ def test_a_refusal_finds_its_reason(
     step: Step, http_status: int, code: int | None, message: str, reason: Reason
 ) -> None:
     assert of_refusal(step, http_status, code, message) is reason
+
+
+@pytest.mark.parametrize(
+    ("message", "is_meant"),
+    [
+        ("Tjänsten är inte aktiverad.", True),
+        ("Fakturatjänster är EJ AKTIVERAT för företaget", True),
+        ("The service is not activated.", True),
+        ("Fakturan är redan överlämnad.", False),
+        ("Kunden är inte aktiv.", False),
+        ("", False),
+    ],
+)
+def test_a_service_that_is_not_activated_is_told_from_what_is_about_one_invoice(message: str, is_meant: bool) -> None:
+    assert is_not_activated(message) is is_meant
 
 
 def test_a_known_code_is_believed_before_the_text() -> None:

@@ -91,6 +91,10 @@ CREATE TABLE contracts (
     template TEXT,
     email_to TEXT,
     email_read_at BIGINT,
+    price_list TEXT,
+    vat_included BOOLEAN,
+    rows_total BIGINT,
+    rows_read_at BIGINT,
     read_at BIGINT NOT NULL,
     paused BOOLEAN DEFAULT false NOT NULL,
     CONSTRAINT pk_contracts PRIMARY KEY (tenant, number),
@@ -137,6 +141,7 @@ CREATE TABLE invoices (
     invoice_type TEXT NOT NULL,
     customer_number TEXT NOT NULL,
     total BIGINT NOT NULL,
+    vat BIGINT,
     currency TEXT NOT NULL,
     booked BOOLEAN NOT NULL,
     sent BOOLEAN NOT NULL,
@@ -207,6 +212,7 @@ CREATE INDEX ix_billings_waiting ON billings (tenant, not_before, due_on, id) WH
 CREATE INDEX ix_billings_under_way ON billings (tenant, step, status)
     WHERE status IN ('claimed', 'in_doubt', 'seeking');
 CREATE INDEX ix_billings_person ON billings (tenant, status) WHERE status IN ('held', 'parked');
+CREATE INDEX ix_billings_created ON billings (created_at);
 CREATE INDEX ix_billings_voided ON billings (tenant) WHERE status = 'voided';
 
 CREATE TABLE attempts (
@@ -230,6 +236,7 @@ CREATE TABLE attempts (
     CONSTRAINT ck_attempts_verdict CHECK (verdict IN ('acted', 'rejected', 'not_sent', 'absent'))
 );
 CREATE INDEX ix_attempts_billing ON attempts (billing, step);
+CREATE INDEX ix_attempts_called ON attempts (called_at);
 CREATE UNIQUE INDEX uq_attempts_open ON attempts (billing, step) WHERE verdict IS NULL;
 CREATE INDEX ix_attempts_never_answered ON attempts (token_expires_at)
     WHERE step = 'create' AND verdict IN ('acted', 'absent') AND (http_status IS NULL OR http_status >= 300);
@@ -244,6 +251,17 @@ CREATE TABLE blocks (
     CONSTRAINT pk_blocks PRIMARY KEY (tenant, step, reason),
     CONSTRAINT fk_blocks_tenant FOREIGN KEY (tenant) REFERENCES tenants (id),
     CONSTRAINT fk_blocks_probe FOREIGN KEY (probe) REFERENCES billings (id)
+);
+
+CREATE TABLE preflights (
+    tenant BIGINT NOT NULL,
+    tried_at BIGINT NOT NULL,
+    made_at BIGINT,
+    observed TEXT,
+    error TEXT,
+    CONSTRAINT pk_preflights PRIMARY KEY (tenant),
+    CONSTRAINT fk_preflights_tenant FOREIGN KEY (tenant) REFERENCES tenants (id),
+    CONSTRAINT ck_preflights_made CHECK ((made_at IS NULL) = (observed IS NULL))
 );
 
 CREATE TABLE proofs (
@@ -267,6 +285,145 @@ CREATE TABLE acknowledgements (
     why TEXT NOT NULL,
     CONSTRAINT pk_acknowledgements PRIMARY KEY (tenant, mark),
     CONSTRAINT fk_acknowledgements_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
+CREATE TABLE contract_rows (
+    tenant BIGINT NOT NULL,
+    contract BIGINT NOT NULL,
+    place INTEGER NOT NULL,
+    row_id BIGINT,
+    article TEXT NOT NULL,
+    quantity BIGINT NOT NULL,
+    price BIGINT NOT NULL,
+    discount BIGINT NOT NULL,
+    is_percent BOOLEAN NOT NULL,
+    vat BIGINT,
+    CONSTRAINT pk_contract_rows PRIMARY KEY (tenant, contract, place),
+    CONSTRAINT fk_contract_rows_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+CREATE INDEX ix_contract_rows_article ON contract_rows (tenant, article, contract);
+
+CREATE TABLE untouchable_rows (
+    tenant BIGINT NOT NULL,
+    contract BIGINT NOT NULL,
+    article TEXT NOT NULL,
+    CONSTRAINT pk_untouchable_rows PRIMARY KEY (tenant, contract, article),
+    CONSTRAINT fk_untouchable_rows_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
+CREATE TABLE price_watches (
+    tenant BIGINT NOT NULL,
+    since BIGINT NOT NULL,
+    polled_at BIGINT NOT NULL,
+    all_read_at BIGINT NOT NULL,
+    price_list TEXT,
+    CONSTRAINT pk_price_watches PRIMARY KEY (tenant),
+    CONSTRAINT fk_price_watches_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
+CREATE TABLE prices (
+    tenant BIGINT NOT NULL,
+    article TEXT NOT NULL,
+    price_list TEXT NOT NULL,
+    from_quantity BIGINT NOT NULL,
+    price BIGINT NOT NULL,
+    read_at BIGINT NOT NULL,
+    CONSTRAINT pk_prices PRIMARY KEY (tenant, article, price_list, from_quantity),
+    CONSTRAINT fk_prices_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+
+CREATE TABLE price_changes (
+    id {row_id} NOT NULL,
+    tenant BIGINT NOT NULL,
+    article TEXT NOT NULL,
+    "before" TEXT NOT NULL,
+    "after" TEXT NOT NULL,
+    price_list TEXT,
+    day DATE NOT NULL,
+    noticed_at BIGINT NOT NULL,
+    CONSTRAINT pk_price_changes PRIMARY KEY (id),
+    CONSTRAINT fk_price_changes_tenant FOREIGN KEY (tenant) REFERENCES tenants (id)
+);
+CREATE INDEX ix_price_changes_article ON price_changes (tenant, article, id);
+
+CREATE TABLE price_updates (
+    id {row_id} NOT NULL,
+    tenant BIGINT NOT NULL,
+    contract BIGINT NOT NULL,
+    article TEXT NOT NULL,
+    change BIGINT NOT NULL,
+    origin BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    token TEXT,
+    lease_until BIGINT,
+    rows TEXT NOT NULL,
+    cautions TEXT NOT NULL,
+    first_day DATE,
+    a_month BIGINT,
+    currency TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    changed_at BIGINT NOT NULL,
+    CONSTRAINT pk_price_updates PRIMARY KEY (id),
+    CONSTRAINT fk_price_updates_tenant FOREIGN KEY (tenant) REFERENCES tenants (id),
+    CONSTRAINT fk_price_updates_change FOREIGN KEY (change) REFERENCES price_changes (id),
+    CONSTRAINT fk_price_updates_origin FOREIGN KEY (origin) REFERENCES price_changes (id),
+    CONSTRAINT uq_price_updates_change_contract UNIQUE (change, contract),
+    CONSTRAINT ck_price_updates_status CHECK (
+        status IN ('proposed', 'approved', 'refused', 'left', 'done', 'undoing', 'undone', 'rejected', 'superseded')
+    )
+);
+CREATE UNIQUE INDEX uq_price_updates_open ON price_updates (tenant, contract, article)
+    WHERE status IN ('proposed', 'approved', 'refused', 'undoing');
+CREATE INDEX ix_price_updates_awaited ON price_updates (tenant, contract)
+    WHERE status IN ('approved', 'refused', 'undoing');
+
+CREATE TABLE notice_looks (
+    id INTEGER NOT NULL,
+    began_at BIGINT NOT NULL,
+    CONSTRAINT pk_notice_looks PRIMARY KEY (id),
+    CONSTRAINT ck_notice_looks_one CHECK (id = 1)
+);
+
+CREATE TABLE notices (
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    made_at BIGINT NOT NULL,
+    digest TEXT NOT NULL,
+    CONSTRAINT pk_notices PRIMARY KEY (id)
+);
+CREATE INDEX ix_notices_made ON notices (made_at);
+
+CREATE TABLE notice_sendings (
+    notice TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    tries INTEGER DEFAULT 0 NOT NULL,
+    not_before BIGINT NOT NULL,
+    tried_at BIGINT,
+    ended_at BIGINT,
+    is_sent BOOLEAN DEFAULT false NOT NULL,
+    problem TEXT,
+    CONSTRAINT pk_notice_sendings PRIMARY KEY (notice, channel),
+    CONSTRAINT fk_notice_sendings_notice FOREIGN KEY (notice) REFERENCES notices (id)
+);
+CREATE INDEX ix_notice_sendings_open ON notice_sendings (not_before) WHERE ended_at IS NULL;
+
+CREATE TABLE open_matters (
+    tenant BIGINT NOT NULL,
+    mark TEXT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    notice TEXT,
+    CONSTRAINT pk_open_matters PRIMARY KEY (tenant, mark),
+    CONSTRAINT fk_open_matters_tenant FOREIGN KEY (tenant) REFERENCES tenants (id),
+    CONSTRAINT fk_open_matters_notice FOREIGN KEY (notice) REFERENCES notices (id)
+);
+
+CREATE TABLE listeners (
+    topic TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    held_until BIGINT NOT NULL,
+    "offset" TEXT,
+    CONSTRAINT pk_listeners PRIMARY KEY (topic)
 );
 
 CREATE TABLE secrets (
