@@ -1,5 +1,5 @@
 # One command each; every target makes its own .venv first. Keeps to GNU make 3.81 (macOS).
-.PHONY: install demo test lint bench chaos renewals mutants clean
+.PHONY: install demo test scenarios lint bench chaos renewals mutants clean
 
 BIN := .venv/bin
 
@@ -10,6 +10,10 @@ demo: .venv/.runtime
 
 test: .venv/.dev
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(PYTEST)
+
+# Every scenario on each ledger with each answer to createinvoice, of which `test` takes two pairs of the four.
+scenarios: .venv/.dev
+	$(BIN)/python -m pytest -n 4 --dist worksteal tests/scenarios --every-pair $(PYTEST)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
