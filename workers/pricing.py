@@ -96,7 +96,8 @@ async def _call(
         fault = _otherwise(rows, reply.value.invoice_rows)
         # The answer shows the rows as they are after the call: a reading that began before it arrived is older.
         seen = _seen(claim, reply.value, runtime.settings.clock.now())
-        await price_claims.settle(runtime.ledger, claim, seen, fault, runtime.name)
+        before = mirror.single_contract(claim.tenant, read, seen.rows.read_at).view.total
+        await price_claims.settle(runtime.ledger, claim, seen, before, fault, runtime.name)
         log.info("prices_set", rows=len(prices), x_uid=reply.x_uid, otherwise=fault is not None)
 
 

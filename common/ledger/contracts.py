@@ -5,15 +5,16 @@ An older read never overwrites a newer one, and what a listing does not show is 
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from common.ids import ContractNumber, TenantId
 from common.ledger.database import Ledger
 from common.ledger.records import GONE, Contract
-from common.ledger.schema import bureau, contracts, tenants
+from common.ledger.schema import billings, bureau, contracts, tenants
 from common.rules.periods import Period
 from common.rules.plan import ContractView
 
@@ -58,6 +59,28 @@ def take_in(connection: Connection, ledger: Ledger, tenant: TenantId, rows: Sequ
     # In one order everywhere: two listings of a company must not wait for each other in a circle.
     values = [_values_of(tenant, row) for row in sorted(rows, key=lambda row: row.view.number)]
     connection.execute(_UPSERT[ledger.is_sqlite], values)
+
+
+def reprice(connection: Connection, tenant: TenantId, number: ContractNumber, before: Decimal) -> None:
+    """New prices that we have set, and nothing else, have made the contract's total what the mirror shows.
+
+    Several in a row are one, unless there was an invoice in between.
+
+    Parameters:
+      before: its total until then.
+    """
+    this = and_(contracts.c.tenant == tenant, contracts.c.number == number)
+    of_contract = and_(billings.c.tenant == tenant, billings.c.contract == number, billings.c.amount.is_not(None))
+    last = select(billings.c.amount).where(of_contract).order_by(billings.c.period_end.desc()).limit(1)
+    goes_on = and_(contracts.c.repriced_to == before, last.scalar_subquery().is_distinct_from(before))
+    connection.execute(
+        update(contracts)
+        .where(this)
+        .values(
+            repriced_from=case((goes_on, contracts.c.repriced_from), else_=literal(before, contracts.c.total.type)),
+            repriced_to=contracts.c.total,
+        )
+    )
 
 
 async def get(ledger: Ledger, tenant: TenantId, number: ContractNumber) -> Contract | None:
@@ -130,6 +153,7 @@ def view_of(row: Row[Any], read_at: datetime | None = None) -> ContractView:
         paused=bool(row.stopped),
         read_at=read_at,
         email_to=row.email_to,
+        repriced_from=row.repriced_from if row.total == row.repriced_to else None,
     )
 
 
@@ -163,8 +187,9 @@ def _values_of(tenant: TenantId, row: Contract) -> dict[str, Any]:
 def _upsert(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
     new = insert.excluded
     own_address = ("email_to", "email_read_at")
-    kept_apart = ("tenant", "number", "paused", "price_list", "vat_included", "rows_total", "rows_read_at")
-    read = [column.name for column in contracts.c if column.name not in (*kept_apart, *own_address)]
+    kept_apart = ("tenant", "number", "paused", "price_list", "vat_included")
+    of_prices = ("rows_total", "rows_read_at", "repriced_from", "repriced_to")
+    read = [column.name for column in contracts.c if column.name not in (*kept_apart, *of_prices, *own_address)]
     # A list does not tell it, and takes nothing away.
     kept = {name: func.coalesce(new[name], contracts.c[name]) for name in own_address}
     return insert.on_conflict_do_update(

@@ -132,16 +132,24 @@ async def prepare(ledger: Ledger, claim: PriceClaim, seen: SeenContract, by: str
 
 
 async def settle(
-    ledger: Ledger, claim: PriceClaim, seen: SeenContract, fault: Mapping[str, str] | None, by: str
+    ledger: Ledger,
+    claim: PriceClaim,
+    seen: SeenContract,
+    before: Decimal | None,
+    fault: Mapping[str, str] | None,
+    by: str,
 ) -> None:
     """Takes in the contract as it is after the call: what has its new price is done.
 
     Parameters:
+      before: its total as it was read before the call.
       fault: what else is different in it than was sent; what is not done by it then waits for a person.
     """
 
     def work(connection: Connection) -> None:
         _take_in(connection, ledger, seen, by)
+        if before is not None and not fault:
+            contract_mirror.reprice(connection, claim.tenant, claim.contract, before)
         said = fault or {"message": "Fortnox said yes, but the rows do not have the price."}
         for one in _claimed(connection, claim):
             price_updates.refuse(connection, ledger, one, said, by)

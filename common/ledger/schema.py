@@ -172,6 +172,8 @@ contracts = Table(
     Column("vat_included", Boolean),
     Column("rows_total", Money),
     Column("rows_read_at", Instant),
+    Column("repriced_from", Money),
+    Column("repriced_to", Money),
     Column("read_at", Instant, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
     Index("ix_contracts_start", "period_start", sqlite_where=text(IS_ACTIVE), postgresql_where=text(IS_ACTIVE)),

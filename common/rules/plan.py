@@ -68,6 +68,9 @@ class ContractView:
     """When the request began that showed it so."""
     email_to: str | None = None
     """The contract's own e-mail address for its invoices, "" for none; `None`: not known, as lists do not tell it."""
+    repriced_from: Decimal | None = None
+    """What the total was before the new prices that make it what it is, all of which we have set; `None`: it is not
+    known to be by them alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +434,9 @@ def _amount_hold(case: _Case, live: list[BilledView]) -> Hold | None:
     )
     if last is None or last.amount is None:
         return None
-    if abs(total - last.amount) * 100 > abs(last.amount) * policy.amount_change_percent:
+    # A rise that somebody has said yes to, or the rules, is no surprise; what else has changed may be one.
+    totals = [one for one in (total, case.contract.repriced_from) if one is not None]
+    if all(abs(one - last.amount) * 100 > abs(last.amount) * policy.amount_change_percent for one in totals):
         allowed = f"{policy.amount_change_percent} %"
         return Reason.AMOUNT_CHANGED, {
             "amount": f"{total} {currency}",

@@ -184,6 +184,33 @@ async def test_what_is_approved_reaches_the_contract_in_two_requests_before_its_
     assert invoiced(bureau) == ["1 2026-02-01 120", "2 2026-02-01 100"]
 
 
+async def test_a_rise_that_was_approved_holds_no_invoice_for_its_amount_and_an_edited_row_still_does(
+    bureau: Bureau,
+) -> None:
+    await lists_prices(bureau, 2)
+    bureau.at("2026-02-01 09:00")
+    await bureau.work()
+    await prices_are_read(bureau)
+    for day, price in (("2026-02-10", "140"), ("2026-02-20", "200")):
+        bureau.at(f"{day} 10:00")
+        costs(bureau, "A1", price)
+        await prices_are_read(bureau)
+        (change, *_) = json.loads(await bureau.type("prices", "changes", "--json"))
+        await bureau.type("prices", "approve", str(change["change"]))
+        await bureau.work_on(bureau.at_rest)
+    bureau.company(BJORK).contracts[2].rows[0].quantity = Decimal(2)
+    bureau.at("2026-03-01 09:00")
+    await bureau.work()
+    assert invoiced(bureau) == ["1 2026-02-01 100", "2 2026-02-01 100", "1 2026-03-01 200"]
+    assert await bureau.stands(BJORK, 2) == [
+        "2 2026-02-01..2026-02-28 done",
+        "2 2026-03-01..2026-03-31 create held amount_changed",
+    ]
+    bureau.at("2026-04-01 09:00")
+    await bureau.work()
+    assert invoiced(bureau)[-1] == "1 2026-04-01 200"
+
+
 async def test_a_price_that_was_approved_when_the_invoice_fell_due_is_set_before_it_is_made(bureau: Bureau) -> None:
     await lists_prices(bureau, 3)
     await prices_are_read(bureau)

@@ -383,7 +383,7 @@ async def test_what_is_claimed_is_neither_rejected_nor_overtaken_by_a_later_pric
     priced = (PricedRow(0, "A100", Decimal(1), Decimal(1200)),)
     at = await now(ledger)
     seen = SeenContract(Contract(view(1), at), ReadRows(TENANT, ONE, priced, "A", False, at))
-    await price_claims.settle(ledger, claim, seen, None, "worker")
+    await price_claims.settle(ledger, claim, seen, None, None, "worker")
     assert [one.status for one in await price_updates.of_change(ledger, first.id)] == [UpdateStatus.DONE]
     assert told(await price_updates.of_change(ledger, second.id)) == {
         1: (UpdateStatus.PROPOSED, [(Decimal("1200.00"), Decimal("1300.00"), Why.FOLLOWS)])

@@ -333,6 +333,15 @@ def test_the_policy_says_how_much_an_amount_may_change() -> None:
     assert verdict(raised, policy=live(amount_change_percent=3)).reason is Reason.AMOUNT_CHANGED
 
 
+def test_an_amount_that_new_prices_of_ours_have_made_is_compared_as_it_was_before_them() -> None:
+    risen = replace(CONTRACT, total=Decimal("2500.00"), repriced_from=Decimal("1250.00"))
+    assert verdict(risen).outcome == "bill"
+    edited_before = replace(risen, repriced_from=Decimal("2000.00"))
+    assert verdict(edited_before).reason is Reason.AMOUNT_CHANGED
+    invoiced_since = replace(BILLED, amount=Decimal("2500.00"))
+    assert verdict(risen, billed=[invoiced_since]).outcome == "bill"
+
+
 def test_an_amount_after_an_invoice_of_nothing_is_held() -> None:
     assert verdict(billed=[replace(BILLED, amount=Decimal(0))]).reason is Reason.AMOUNT_CHANGED
 

@@ -95,6 +95,8 @@ CREATE TABLE contracts (
     vat_included BOOLEAN,
     rows_total BIGINT,
     rows_read_at BIGINT,
+    repriced_from BIGINT,
+    repriced_to BIGINT,
     read_at BIGINT NOT NULL,
     paused BOOLEAN DEFAULT false NOT NULL,
     CONSTRAINT pk_contracts PRIMARY KEY (tenant, number),
