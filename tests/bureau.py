@@ -193,7 +193,9 @@ class Bureau:
         return await self._is_at_rest(lambda one: (one.step, one.status) == (Step.DELIVER, Status.SEEKING))
 
     async def _is_at_rest(self, may_stay: Callable[[Billing], bool]) -> bool:
-        if self._is_polling():
+        # First that a listing has been taken in, then that its pass has ended, then what came of it: in any other order
+        # a pass that ends between two looks is seen by neither.
+        if not await self._is_read() or self._is_polling():
             return False
         before = self._audited
         if before != await self._last_change():
@@ -202,13 +204,15 @@ class Bureau:
             return False
         if await billings.ready(self.ledger, per_tenant=1) or not await self._is_left_alone(may_stay):
             return False
-        if before != await self._last_change() or not await self._is_read():
+        if before != await self._last_change():
             return False
         if await price_claims.ready(self.ledger, limit=1) or await price_claims.under_way(self.ledger):
             return False
         if await self._on_the_queue(SetPrices.queue):
             return False
         passing = await self._passing()
+        if self._is_polling():
+            return False
         if passing is not None:
             self._go_to(max(passing, self.settings.clock.now()))
         return passing is None
