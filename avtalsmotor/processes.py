@@ -27,6 +27,7 @@ ROLES: Mapping[str, Sequence[str]] = {
     "worker-evidence": ("work", "evidence"),
     "worker-bookkeeping": ("work", "bookkeeping"),
     "worker-delivery": ("work", "delivery"),
+    "worker-pricing": ("work", "pricing"),
 }
 """Each role and the command that runs it; the services of docker-compose.yml have the same names."""
 
