@@ -37,7 +37,10 @@ class Rule(BaseModel):
     linger: float = Field(0.0, ge=0)
     status: int = Field(500, ge=400, le=599)
     code: int = 1000003
-    message: str = "System exception"
+    message: str = Field(
+        "System exception",
+        description="{sent} in it, or in `body`, is what the request carried: its Authorization, and its body.",
+    )
     body: str | None = Field(None, description="The answer's whole body, instead of an ErrorInformation envelope.")
 
 

@@ -5,6 +5,7 @@ What endpoints do is not known here.
 """
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -19,7 +20,7 @@ from sandbox.api import Answer, Call, Endpoint, Router
 from sandbox.auth import Grant, Tokens
 from sandbox.books import CONTRACT_LICENCE, Company, World
 from sandbox.consents import LICENCES
-from sandbox.faults import Faults
+from sandbox.faults import Faults, Rule
 from sandbox.journal import Entry, Journal
 from sandbox.oauth import OAuth
 from sandbox.ratelimit import RateLimit
@@ -108,7 +109,7 @@ class Gateway:
             case "throttle":
                 return self._throttled(self.world.behaviour.window, began)
             case "error":
-                return self._refused(Refusal(rule.status, rule.code, rule.message), began, rule.body)
+                return await self._faulty(request, rule, began)
             case "cut":
                 return None
             case "hang":
@@ -122,13 +123,19 @@ class Gateway:
         response = await act()
         match rule.kind:
             case "error_after":
-                return self._refused(Refusal(rule.status, rule.code, rule.message), began, rule.body)
+                return await self._faulty(request, rule, began)
             case "cut_after":
                 return None
             case "hang_after":
                 await self._caller_gone(request, None)
                 return None
         return response
+
+    async def _faulty(self, request: web.Request, rule: Rule, began: float) -> web.Response:
+        body = (await request.read()).decode(errors="replace")
+        sent = json.dumps(f"{request.headers.get('Authorization', '')} {body}")[1:-1]
+        message, whole = (text and text.replace("{sent}", sent) for text in (rule.message, rule.body))
+        return self._refused(Refusal(rule.status, rule.code, message or ""), began, whole)
 
     def _act(self, request: web.Request, grant: Grant, body: bytes, began: float) -> web.Response:
         company = self.world.companies[grant.tenant]

@@ -20,7 +20,7 @@ import pytest
 import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from avtalsmotor.cli.app import app
 from avtalsmotor.progress import UNDER_WAY
@@ -356,6 +356,12 @@ class Bureau:
         Parameters:
           fails: it says by its status that something is not as it should be.
         """
+        typed = await self.typed(*words)
+        assert typed.exit_code == int(fails), typed.output
+        return typed.stdout
+
+    async def typed(self, *words: str) -> Result:
+        """The same with its exit status and what it prints to standard error."""
         environment = {
             f"AVTALSMOTOR_{name.upper()}": str(_plain_text(value))
             for name, value in self.settings
@@ -364,11 +370,9 @@ class Bureau:
         environment["AVTALSMOTOR_CLOCK_SHIFT"] = repr(self.settings.clock.shift.total_seconds())
         logging_as_before = structlog.get_config()
         try:
-            typed = await asyncio.to_thread(CliRunner().invoke, app, words, env=environment, catch_exceptions=False)
+            return await asyncio.to_thread(CliRunner().invoke, app, words, env=environment, catch_exceptions=False)
         finally:
             structlog.configure(**logging_as_before)
-        assert typed.exit_code == int(fails), typed.output
-        return typed.stdout
 
     # What has become of it -------------------------------------------------------------------------------------------
 

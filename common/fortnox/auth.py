@@ -18,6 +18,7 @@ import structlog
 from redis.asyncio import Redis
 
 from common.clock import Clock, boottime
+from common.fortnox.answers import without
 from common.fortnox.errors import GovernorUnreachable, TokenRefused, TokenUnreachable
 from common.fortnox.shared_tokens import SharedTokens
 from common.fortnox.token import Granted, Token
@@ -276,13 +277,13 @@ class Tokens:
     async def _ask(self, tenant: TenantId, form: Mapping[str, str], headers: Mapping[str, str] = _NONE) -> Granted:
         if not (self._client and self._secret):
             raise TokenRefused(tenant, "no credentials", "no client id or no client secret is set")
-        started = boottime()
+        started, credentials = boottime(), aiohttp.encode_basic_auth(self._client, self._secret)
         try:
             async with self._session.post(
                 self._url,
                 data=dict(form),
                 headers={
-                    "Authorization": aiohttp.encode_basic_auth(self._client, self._secret),
+                    "Authorization": credentials,
                     "Accept": "application/json",
                     **headers,
                 },
@@ -296,6 +297,9 @@ class Tokens:
         except (aiohttp.ClientError, OSError) as error:
             raise TokenUnreachable(tenant, str(error) or type(error).__name__) from error
         log.debug("token_requested", tenant=tenant, status=status, seconds=round(boottime() - started, 3))
+        if status != 200:
+            traded = (form.get("refresh_token", ""), form.get("code", ""))
+            content = without(content, self._secret, credentials.removeprefix("Basic "), *traded)
         return self._read_answer(tenant, status, content)
 
     def _read_answer(self, tenant: TenantId, status: int, content: bytes) -> Granted:

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from yarl import URL
 
 from common.clock import Clock, boottime
-from common.fortnox.answers import REFUSALS, Answer, classify, read_json
+from common.fortnox.answers import REFUSALS, Answer, classify, read_json, without
 from common.fortnox.auth import Consents, Tokens
 from common.fortnox.errors import (
     Broken,
@@ -261,7 +261,7 @@ class Requests:
                 seconds=round(boottime() - began, 4),
                 x_uid=headers.get("X-Uid"),
             )
-        refused = classify(request, tenant, status, content, headers)
+        refused = classify(request, tenant, status, without(content, permit.token.value), headers)
         if refused is not None:
             await self._told(refused, permit)
             raise refused

@@ -140,6 +140,15 @@ async def open_ledger(url: str | None, data_dir: Path, clock: Clock, *, migrate:
     except LedgerError:
         await ledger.close()
         raise
+    except TypeError as error:
+        await ledger.close()
+        if not address.query:
+            raise
+        # What stands behind the question mark goes to the driver, as the arguments of a call.
+        raise LedgerUnreachable(
+            f"The ledger cannot be opened: an option of the database URL is not known ({error}). It is {where}. Take"
+            " that option out of AVTALSMOTOR_DATABASE_URL; for an encrypted connection write ?ssl=require."
+        ) from None
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         await ledger.close()
         raise LedgerUnreachable(
