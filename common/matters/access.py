@@ -22,22 +22,34 @@ WARNED_BEFORE = timedelta(days=14)
 """So long before its end a person is told: a fortnight, in which somebody is back from a holiday."""
 
 
+def dies_at(consent: Consent) -> datetime | None:
+    """When its refresh token dies unless it is renewed; `None` where there is none that lives, or might."""
+    if consent.refresh_token is None or consent.ended_at is not None:
+        return None
+    return consent.renewed_at + LIFE
+
+
+def warning(consent: Consent, now: datetime, language: Language) -> Words | None:
+    """What a person should know and do of a company's access; `None` while it is far from its end."""
+    dies = dies_at(consent)
+    if dies is None or dies >= now + WARNED_BEFORE:
+        return None
+    words = (_DEAD if dies <= now else _DYING)[language]
+    facts = {"renewed": minute(consent.renewed_at), "dies": minute(dies), "days": LIFE.days, "tenant": consent.tenant}
+    return Words(words.why.format(**facts), words.cure.format(**facts))
+
+
 async def ageing(ledger: Ledger, stopped: Collection[TenantId], now: datetime, language: Language) -> list[Matter]:
     """Those that somebody must see to. A stop of everything in a company says already why, and is enough."""
     unused = await consents.unused_since(ledger, now - LIFE + WARNED_BEFORE)
-    return [_matter(one, now, language) for one in unused if one.tenant not in stopped]
+    told = [(one, warning(one, now, language)) for one in unused if one.tenant not in stopped]
+    return [_matter(consent, words, now) for consent, words in told if words is not None]
 
 
-def _matter(consent: Consent, now: datetime, language: Language) -> Matter:
-    dies = consent.renewed_at + LIFE
-    dead = dies <= now
-    words = _DEAD[language] if dead else _DYING[language]
-    why, cure = (
-        one.format(renewed=minute(consent.renewed_at), dies=minute(dies), days=LIFE.days, tenant=consent.tenant)
-        for one in (words.why, words.cure)
-    )
+def _matter(consent: Consent, words: Words, now: datetime) -> Matter:
+    dead = consent.renewed_at + LIFE <= now
     marks = [f"{AGEING} {'dead' if dead else 'dying'}"]
-    return Matter(consent.tenant, AGEING, why, cure, marks, since=consent.renewed_at)
+    return Matter(consent.tenant, AGEING, words.why, words.cure, marks, since=consent.renewed_at)
 
 
 _DEAD = {

@@ -1,19 +1,21 @@
 """`avtalsmotor tenants ...`: shows the companies (klientföretag)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from avtalsmotor.cli.actions import figures, pausing, stopped
 from avtalsmotor.cli.actions.known import known_tenant
 from avtalsmotor.cli.actions.policies import as_dict, in_short, print_levels, told
-from avtalsmotor.cli.printing import Column, Row, day, heading, instant, print_json, print_table, say
+from avtalsmotor.cli.printing import Column, Row, count, day, heading, instant, minute, print_json, print_table, say
 from avtalsmotor.cli.session import open_session
-from common.consents import LIFE
 from common.ledger import consents, pauses, policies, tenants
 from common.ledger.consents import Consent
 from common.ledger.pauses import Pause
 from common.ledger.records import Tenant
+from common.matters.access import dies_at, warning
 from common.matters.stops import of_companies
 from common.rules.policy import Policy
+from common.rules.preflight_words import Language
 
 
 async def list_(as_json: bool) -> None:
@@ -75,6 +77,10 @@ async def show(number: int, as_json: bool) -> None:
         counted = (await figures.read(ledger))[company.id]
         policy = (await policies.load(ledger, company.id)).policy_of(company.id)
         consent = await consents.get(ledger, company.id)
+        now = await ledger.now()
+    # A stop of everything says already why, and is enough.
+    is_stopped = any(stop.block.step is None for stop in stops)
+    ageing = None if consent is None or is_stopped else warning(consent, now, Language.EN)
     if as_json:
         facts = company.facts
         print_json(
@@ -86,6 +92,9 @@ async def show(number: int, as_json: bool) -> None:
                     "way": consent.kind,
                     "scopes": sorted(consent.scopes),
                     "renewed_at": consent.renewed_at,
+                    "dies_at": dies_at(consent),
+                    "days_left": _days_left(consent, now),
+                    "warning": None if ageing is None else {"why": ageing.why, "cure": ageing.cure},
                     "ended_because": consent.ended_because,
                 },
                 "locked_until": facts.locked_until,
@@ -101,7 +110,12 @@ async def show(number: int, as_json: bool) -> None:
             }
         )
         return
-    print_table([Column("", whole=True), Column("")], [Row(pair) for pair in _facts(company, policy, paused, consent)])
+    facts_told = _facts(company, policy, paused, _access(consent, now))
+    print_table([Column("", whole=True), Column("")], [Row(pair) for pair in facts_told])
+    if ageing is not None:
+        heading("Its access needs a person")
+        say(ageing.why)
+        say(f"  {ageing.cure}")
     heading("Figures")
     figures.print_figures([counted])
     if stops:
@@ -111,16 +125,14 @@ async def show(number: int, as_json: bool) -> None:
     print_levels(levels)
 
 
-def _facts(
-    company: Tenant, policy: Policy, paused: Sequence[Pause], consent: Consent | None
-) -> Sequence[tuple[str, str]]:
+def _facts(company: Tenant, policy: Policy, paused: Sequence[Pause], access: str) -> Sequence[tuple[str, str]]:
     years = company.facts.years
     return [
         ("Company", f"{company.name} ({company.id})"),
         ("Mode", f"paused, otherwise {policy.mode}" if company.paused else policy.mode),
         *pausing.facts(pausing.on(paused, company.id)),
         *_paused_contracts(paused),
-        ("Access", _access(consent)),
+        ("Access", access),
         ("Contracts last read", instant(company.listed_at) or "never"),
         ("Books locked until", day(company.facts.locked_until) or "not locked, or not known"),
         ("Financial years", ", ".join(map(str, years)) if years is not None else "not known"),
@@ -129,14 +141,21 @@ def _facts(
     ]
 
 
-def _access(consent: Consent | None) -> str:
+def _access(consent: Consent | None, now: datetime) -> str:
     if consent is None:
         return "by client credentials, as added; not connected here"
     if consent.ended_because is not None:
         return f"ended: {consent.ended_because}. Connect it again: avtalsmotor tenants connect"
     if consent.kind == "service":
         return f"by a service account, since {instant(consent.renewed_at)}"
-    return f"by a refresh token, renewed {instant(consent.renewed_at)}; it lives for {LIFE.days} days if it is not used"
+    left = count(_days_left(consent, now) or 0, "day")
+    return f"by a refresh token, renewed {instant(consent.renewed_at)}; {left} left, until {minute(dies_at(consent))}"
+
+
+def _days_left(consent: Consent, now: datetime) -> int | None:
+    """Whole days; `None` where nothing dies."""
+    dies = dies_at(consent)
+    return None if dies is None else max(0, (dies - now).days)
 
 
 def _paused_contracts(paused: Sequence[Pause]) -> list[tuple[str, str]]:

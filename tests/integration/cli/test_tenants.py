@@ -4,7 +4,7 @@ import pytest
 
 from avtalsmotor.cli.session import user
 from common.ids import TenantId
-from common.ledger import audit, billings, blocks, tenants
+from common.ledger import audit, billings, blocks, consents, tenants
 from common.ledger.database import Ledger
 from common.ledger.records import Billing
 from common.rules.reasons import Reason
@@ -339,3 +339,37 @@ async def test_a_stop_of_another_step_is_not_told_of_a_billing(
     await blocks.put(ledger, TenantId(TENANT), Step.DELIVER, Reason.BANK_DETAILS_MISSING, {}, "test")
     assert (await bureau("billings", "show", planned[0].id, "--json")).json["blocks"] == []
     assert len((await bureau("tenants", "show", TENANT, "--json")).json["blocks"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("unused_days", "days_left", "why", "cure"),
+    [
+        (30, 14, None, None),
+        (32, 12, "and dies 20", "renew it now: avtalsmotor plan --tenant"),
+        (46, 0, "has died after 45 days", "avtalsmotor tenants connect --tenant-id"),
+    ],
+)
+async def test_a_company_whose_refresh_token_is_about_to_die_is_shown_with_what_to_do(
+    shell: Shell,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    clock_shift: float,
+    unused_days: int,
+    days_left: int,
+    why: str | None,
+    cure: str | None,
+) -> None:
+    await tenants.add(ledger, TenantId(TENANT), "Nordlund", "test")
+    await consents.put(ledger, TenantId(TENANT), "user", ["invoice"], "sealed", "test")
+    monkeypatch.setenv("AVTALSMOTOR_CLOCK_SHIFT", repr(clock_shift + unused_days * 86_400))
+    access = (await shell("tenants", "show", TENANT, "--json")).json["access"]
+    shown = (await shell("tenants", "show", TENANT)).out
+    assert access["days_left"] == days_left
+    assert f"{days_left} days left" in shown
+    if why is None or cure is None:
+        assert access["warning"] is None
+        assert "needs a person" not in shown
+        return
+    assert why in access["warning"]["why"]
+    assert cure in access["warning"]["cure"]
+    assert f"{access['warning']['why']}\n  {access['warning']['cure']}" in shown
