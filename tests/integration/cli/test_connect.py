@@ -1,16 +1,9 @@
 """A company is connected as a new user would: the command in a terminal, the consent in a browser, and back."""
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from avtalsmotor.children import bound_to_parent
 from avtalsmotor.embedded import free_port
 from common.consents import purpose
 from common.ids import TenantId
@@ -20,56 +13,11 @@ from common.rules.reasons import Reason
 from common.seals import Seals
 from common.settings import Settings
 from sandbox.books import DEFAULT_CLIENT_SECRET
+from tests.consenting import browsed, connecting, consented
 from tests.integration.cli.conftest import Shell
 from tests.sandboxes import TENANT, Sandbox
 
 HERE = TenantId(TENANT)
-ANSWERS_WITHIN = 60.0
-
-
-@dataclass
-class Terminal:
-    """`avtalsmotor tenants connect` in a process of its own, waiting for the consent that `address` asks for."""
-
-    process: asyncio.subprocess.Process
-    address: str
-
-    async def typed(self, line: str = "") -> tuple[int, str, str]:
-        """Types a line, if there is one, and waits for the end: exit status, output and errors."""
-        async with asyncio.timeout(ANSWERS_WITHIN):
-            out, err = await self.process.communicate(f"{line}\n".encode() if line else None)
-        return self.process.returncode or 0, out.decode(), err.decode()
-
-
-@asynccontextmanager
-async def connecting(*words: str) -> AsyncIterator[Terminal]:
-    command = bound_to_parent([sys.executable, "-m", "avtalsmotor", "tenants", "connect", *words])
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(ANSWERS_WITHIN):
-            while not (line := (await process.stdout.readline()).decode()).startswith("http"):
-                assert line, "it ended without an address"
-            # It listens, or reads, once it has said what it waits for.
-            await process.stdout.readline()
-        yield Terminal(process, line.strip())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def consented(sandbox: Sandbox, address: str, tenant: int = TENANT, *, approve: bool = True) -> str:
-    """A person answers on the consent page; where the browser is sent to."""
-    body = {"url": address, "approve": approve}
-    async with sandbox.admin.post(f"/_sandbox/companies/{tenant}/consent", json=body) as answer:
-        return str((await answer.json())["redirect"])
-
-
-async def browsed(address: str) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as browser, browser.get(address) as page:
-        return page.status, await page.text()
 
 
 @pytest.fixture(autouse=True)
